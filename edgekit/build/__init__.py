@@ -1,0 +1,1 @@
+"""Project folder → firmware.elf and its exact sizes."""

@@ -1,0 +1,1 @@
+"""Firmware on a device → latency and outputs."""

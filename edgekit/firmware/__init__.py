@@ -1,0 +1,1 @@
+"""Graph, plan and target → the text of a project tree."""

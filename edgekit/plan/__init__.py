@@ -1,0 +1,1 @@
+"""Graph × Target → what it will cost, before anything is built."""

@@ -1,0 +1,213 @@
+"""Programs start here, and end here: time-out, log, kill of the whole process tree.
+
+A program started by EdgeKit never outlives it: on an error, a time-out or Ctrl-C its
+process group is ended before the exception goes on. What only POSIX or only Windows
+can do is decided in this module; the sockets of the emulated boards are the one
+exception (``device/emulator.py``, POSIX only).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from edgekit.errors import EdgeKitError, MissingToolError
+
+IS_WINDOWS = os.name == "nt"
+_GRACE_SECONDS = 2.0
+_POLL_SECONDS = 0.05
+_PR_SET_PDEATHSIG = 1
+"""linux/prctl.h: the signal that a process gets when its parent dies."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Completed:
+    """A program that ended: its exit code (negative: the signal) and merged output."""
+
+    returncode: int
+    output: str
+    seconds: float
+
+    def tail(self, lines: int = 20) -> str:
+        """Return the last non-empty lines of the output."""
+        kept = [line for line in self.output.splitlines() if line.strip()]
+        return "\n".join(kept[-lines:])
+
+
+class ProcessTimeoutError(EdgeKitError):
+    """A program ran longer than it was allowed to; ``output`` is what it had printed."""
+
+    def __init__(self, message: str, *, hint: str = "", output: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.output = output
+
+
+def find_program(name: str, *, hint: str) -> Path:
+    """Return the path of a program on PATH.
+
+    Raises:
+        MissingToolError: It is not there; ``hint`` says how to get it.
+    """
+    found = shutil.which(name)
+    if found is None:
+        raise MissingToolError(f"The program {name!r} is not installed.", hint=hint)
+    return Path(found)
+
+
+def start(
+    command: Sequence[str | Path],
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    stdin: int | IO[Any] | None = subprocess.DEVNULL,
+    stdout: int | IO[Any] | None = subprocess.DEVNULL,
+    stderr: int | IO[Any] | None = subprocess.DEVNULL,
+    pass_fds: Sequence[int] = (),
+) -> subprocess.Popen[bytes]:
+    """Start a program as the leader of a process group of its own.
+
+    On Linux it is also told to end when EdgeKit is killed outright. The caller ends
+    it with :func:`end`, in a ``finally``.
+
+    Raises:
+        MissingToolError: The program does not exist or can't be executed.
+    """
+    arguments = [str(part) for part in command]
+    options: dict[str, Any] = {}
+    if IS_WINDOWS:
+        options["creationflags"] = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
+    else:
+        options["start_new_session"] = True
+        options["pass_fds"] = tuple(pass_fds)
+        if sys.platform == "linux":
+            options["preexec_fn"] = _end_with_parent()
+    try:
+        return subprocess.Popen(
+            arguments, cwd=cwd, env=env, stdin=stdin, stdout=stdout, stderr=stderr, **options
+        )
+    except (FileNotFoundError, PermissionError) as error:
+        raise MissingToolError(
+            f"Can't start {arguments[0]!r}: {error.strerror}.",
+            hint="Run 'edgekit doctor' to see what is installed and how to get the rest.",
+        ) from error
+
+
+def _end_with_parent() -> Callable[[], None]:
+    """Return what a Linux child runs before exec: ask for SIGTERM when its parent dies."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    parent = os.getpid()
+
+    def prepare() -> None:
+        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:
+            os._exit(1)
+
+    return prepare
+
+
+def end(child: subprocess.Popen[bytes]) -> None:
+    """End a program that :func:`start` started, and everything that it started.
+
+    Asks first, kills after a grace time; returns when it is gone. Harmless on a
+    program that has ended.
+    """
+    if child.poll() is None:
+        _signal_tree(child, force=False)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(_GRACE_SECONDS)
+    _signal_tree(child, force=True)
+    child.wait()
+    for stream in (child.stdin, child.stdout, child.stderr):
+        if stream is not None:
+            with contextlib.suppress(OSError):  # the pipe's other end is gone
+                stream.close()
+
+
+def _signal_tree(child: subprocess.Popen[bytes], *, force: bool) -> None:
+    if IS_WINDOWS:
+        if child.poll() is None:
+            subprocess.run(
+                ["taskkill", "/T", "/F", "/PID", str(child.pid)], capture_output=True, check=False
+            )
+        return
+    with contextlib.suppress(ProcessLookupError, PermissionError):  # the group is empty
+        os.killpg(child.pid, signal.SIGKILL if force else signal.SIGTERM)
+
+
+def run(
+    command: Sequence[str | Path],
+    *,
+    log: Path,
+    timeout_seconds: float,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    on_line: Callable[[str], None] | None = None,
+) -> Completed:
+    """Run a program to its end; output and errors go, merged, to the file ``log``.
+
+    Args:
+        command: The program and its arguments; no shell is involved.
+        log: Where the output is written; its folder must exist.
+        timeout_seconds: How long it may take.
+        cwd: The working folder; ours if not given.
+        env: The whole environment; ours if not given.
+        on_line: Called with each complete line of output, for progress.
+
+    Raises:
+        MissingToolError: The program can't be started.
+        ProcessTimeoutError: It took too long; it was ended.
+    """
+    began = time.monotonic()
+    with log.open("wb") as sink, log.open("rb") as source:
+        child = start(command, cwd=cwd, env=env, stdout=sink, stderr=subprocess.STDOUT)
+        pending = b""
+        try:
+            while True:
+                try:
+                    child.wait(_POLL_SECONDS)
+                    ended = True
+                except subprocess.TimeoutExpired:
+                    ended = False
+                if on_line is not None:
+                    *lines, pending = (pending + source.read()).split(b"\n")
+                    for line in lines:
+                        on_line(line.decode("utf-8", "replace").rstrip("\r"))
+                if ended:
+                    break
+                if time.monotonic() - began > timeout_seconds:
+                    raise ProcessTimeoutError(
+                        f"{Path(command[0]).name} did not end within {timeout_seconds:.0f} s.",
+                        hint=f"Its output is in {log}.",
+                        output=_text(log),
+                    )
+        finally:
+            end(child)
+    return Completed(
+        returncode=child.returncode,
+        output=_text(log),
+        seconds=time.monotonic() - began,
+    )
+
+
+def _text(log: Path) -> str:
+    return log.read_text(encoding="utf-8", errors="replace")
+
+
+def describe_exit(returncode: int) -> str:
+    """Return an exit code in words: ``"exit code 1"``, ``"signal SIGSEGV"``."""
+    if returncode < 0:
+        try:
+            return f"signal {signal.Signals(-returncode).name}"
+        except ValueError:
+            return f"signal {-returncode}"
+    return f"exit code {returncode}"

@@ -1,0 +1,233 @@
+"""What the stages hand on: plans, sizes, latencies, verifications, runs; and their JSON.
+
+Every figure says what it is. A *plan* holds estimates (or exact static sizes), a
+*build* what the linker placed, a *run* what a device reported. On emulated boards
+that count instructions, latencies are instructions, never time.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Any
+
+SCHEMA_VERSION = 1
+"""Version of every JSON document that EdgeKit writes; raised when a key changes."""
+
+
+class Basis(enum.Enum):
+    """Where a figure comes from."""
+
+    EXACT = "exact"
+    """Computed, and certain: a static buffer, a constant's bytes."""
+    ESTIMATED = "estimated"
+    """From a documented model, with a margin."""
+    LINKED = "linked"
+    """Read from the linked ELF."""
+    MEASURED = "measured"
+    """Read from a device's clock."""
+    EMULATED = "emulated"
+    """From an emulated board: instructions, not time."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Item:
+    """One part of a memory bank's use. ``margin_bytes``: ± of an estimate."""
+
+    name: str
+    size_bytes: int
+    basis: Basis
+    margin_bytes: int = 0
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BankUse:
+    """What goes into one memory bank, part by part, against what is usable."""
+
+    bank: str
+    items: tuple[Item, ...]
+    usable_bytes: int
+
+    @property
+    def used_bytes(self) -> int:
+        """Sum of the items."""
+        return sum(item.size_bytes for item in self.items)
+
+    @property
+    def margin_bytes(self) -> int:
+        """Sum of the items' margins."""
+        return sum(item.margin_bytes for item in self.items)
+
+    @property
+    def slack_bytes(self) -> int:
+        """Bytes left over; negative is the excess."""
+        return self.usable_bytes - self.used_bytes
+
+    @property
+    def fits(self) -> bool:
+        """Whether nothing is in excess, the estimates taken at their middle."""
+        return self.slack_bytes >= 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Problem:
+    """Why a model can't run on a target with an engine, and the way out."""
+
+    message: str
+    hint: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlannedBuffer:
+    """A buffer with its place in the arena and the operators that it lives through."""
+
+    tensor: int
+    name: str
+    size_bytes: int
+    offset_bytes: int
+    first_step: int
+    last_step: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ArenaPlan:
+    """The activation arena: buffers at their offsets, and the total."""
+
+    size_bytes: int
+    buffers: tuple[PlannedBuffer, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """The verdict on a model, a target and an engine, before anything is built.
+
+    ``arena_bytes`` is what firmware reserves: for ``tflm`` the size of the
+    interpreter's arena (activations and an estimate of the persistent part), for
+    ``aot`` the static buffer of the activations, exact.
+    """
+
+    model: str
+    model_sha256: str
+    target: str
+    engine: str
+    flash: BankUse
+    sram: BankUse
+    arena: ArenaPlan
+    arena_bytes: int
+    largest_block_bytes: int
+    macs: int
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def runs(self) -> bool:
+        """Whether the engine can run the model at all."""
+        return not self.problems
+
+    @property
+    def block_slack_bytes(self) -> int:
+        """Largest contiguous block minus the arena; negative is the excess."""
+        return self.largest_block_bytes - self.arena_bytes
+
+    @property
+    def fits(self) -> bool:
+        """Whether it runs, and each bank and the largest block suffice."""
+        return self.runs and self.flash.fits and self.sram.fits and self.block_slack_bytes >= 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BuildSizes:
+    """What the linker placed, in bytes, read from the ELF.
+
+    ``flash_bytes`` is code, constants and the load image of initialised data;
+    ``sram_bytes`` is initialised and zeroed data, without stack and heap.
+    ``symbols`` are the sizes of EdgeKit's own static buffers, by name.
+    """
+
+    flash_bytes: int
+    sram_bytes: int
+    symbols: Mapping[str, int]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LatencySummary:
+    """Latency of one inference over all windows.
+
+    ``unit`` is ``"us"`` (a device's clock, µs) or ``"instructions"`` (an emulated
+    board; they say nothing of time). ``windows`` are the means of each window, one
+    inference's share; ``p99`` is ``None`` below 662 samples (a p99 of fewer is noise).
+    """
+
+    unit: str
+    basis: Basis
+    median: float
+    mad: float
+    minimum: float
+    maximum: float
+    p99: float | None
+    windows: tuple[float, ...]
+    inferences_per_window: int
+    warmup: int
+    samples: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Verification:
+    """The device's raw outputs against the reference interpreter's.
+
+    ``max_steps`` is the largest difference of one output element, in quantisation
+    steps; ``top1_agreement`` the share of samples whose largest output is at the
+    same place, ``None`` for models with fewer than two outputs.
+    """
+
+    samples: int
+    mismatched_samples: int
+    mismatched_elements: int
+    elements: int
+    max_steps: int
+    top1_agreement: float | None
+    reference: str
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether every output byte is the same."""
+        return self.mismatched_samples == 0
+
+
+def to_json(value: Any) -> Any:
+    """Return a result as plain JSON data, its properties' figures included.
+
+    Dataclasses become objects of their fields and public properties, enumerations
+    their values, paths POSIX text, byte strings hexadecimal.
+    """
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        names = [item.name for item in dataclasses.fields(value)]
+        names += [
+            name
+            for name, member in vars(type(value)).items()
+            if isinstance(member, property) and not name.startswith("_")
+        ]
+        return {name: to_json(getattr(value, name)) for name in names}
+    if isinstance(value, enum.Enum):
+        return value.value
+    if isinstance(value, PurePath):
+        return value.as_posix()
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, Mapping):
+        return {str(key): to_json(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [to_json(item) for item in value]
+    return value
+
+
+def document(kind: str, **content: Any) -> dict[str, Any]:
+    """Return a JSON document: ``schema_version``, ``kind`` and the content."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "kind": kind,
+        **{key: to_json(value) for key, value in content.items()},
+    }

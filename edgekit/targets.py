@@ -1,0 +1,278 @@
+"""Target profiles: ``targets/<name>.toml`` read into frozen, checked values.
+
+The schema is the dataclasses below: each field is a key, a nested dataclass is a
+table. Unknown, missing and mistyped keys are refused with the key's path.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from edgekit import resources
+from edgekit.errors import TargetError, did_you_mean
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Core:
+    """The processor. ``architecture`` is the compiler's name, e.g. ``"armv7e-m"``."""
+
+    name: str
+    architecture: str
+    clock_hz: int
+    has_fpu: bool
+    has_dsp: bool
+    pointer_bytes: int = 4
+    source: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Flash:
+    """Program memory in bytes. Usable = total − reserved (boot loader, file system)."""
+
+    total_bytes: int
+    reserved_bytes: int
+    source: str
+
+    @property
+    def usable_bytes(self) -> int:
+        """What an application may take."""
+        return self.total_bytes - self.reserved_bytes
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sram:
+    """Data memory in bytes.
+
+    Usable for static data = total − framework − stack. ``largest_block_bytes`` is
+    the longest piece that one array can have; an arena must fit in one.
+    """
+
+    total_bytes: int
+    framework_bytes: int
+    stack_bytes: int
+    largest_block_bytes: int
+    source: str
+
+    @property
+    def usable_bytes(self) -> int:
+        """What the application's static data may take."""
+        return self.total_bytes - self.framework_bytes - self.stack_bytes
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Platform:
+    """How PlatformIO names the board.
+
+    ``is_local`` platforms ship with EdgeKit and need no registry; the others are
+    installed by PlatformIO into the user's own core folder. ``options`` are further
+    ``platformio.ini`` lines for this board, in order.
+    """
+
+    name: str
+    board: str
+    framework: str = ""
+    is_local: bool = False
+    options: Mapping[str, str] = field(default_factory=dict)
+    source: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EngineSupport:
+    """One engine on this target.
+
+    ``template`` is the folder of ``firmware_templates/``. ``library`` is how
+    PlatformIO names the TFLM library (empty for ``aot``), ``kernels`` which TFLM
+    kernels it has (``"reference"``, ``"cmsis-nn"``, ``"esp-nn"``).
+    ``refuses_per_channel_fc`` says why, where the library computes a
+    FULLY_CONNECTED with per-channel weights wrong or not at all.
+    """
+
+    template: str
+    library: str = ""
+    kernels: str = ""
+    refuses_per_channel_fc: str = ""
+    options: Mapping[str, str] = field(default_factory=dict)
+    source: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Emulator:
+    """How the board is emulated: ``kind`` ``"qemu"`` (with ``machine``) or ``"host"``.
+
+    ``counts_instructions``: its clock counts executed instructions, not time.
+    """
+
+    kind: str
+    machine: str = ""
+    counts_instructions: bool = False
+    source: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Serial:
+    """The board's serial port: USB ids as ``"VID:PID"`` (hex) and the baud rate."""
+
+    usb_ids: tuple[str, ...] = ()
+    baud: int = 115200
+    source: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Target:
+    """A board that firmware is made for: its memory, tools and link."""
+
+    name: str
+    title: str
+    core: Core
+    flash: Flash
+    sram: Sram
+    platform: Platform
+    engines: Mapping[str, EngineSupport]
+    emulator: Emulator | None = None
+    serial: Serial | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def is_emulated(self) -> bool:
+        """Whether it runs on this computer, with no hardware."""
+        return self.emulator is not None
+
+
+def target_names() -> tuple[str, ...]:
+    """Return the names of all shipped targets, sorted."""
+    return tuple(sorted(path.stem for path in resources.targets_folder().glob("*.toml")))
+
+
+def load_target(name: str) -> Target:
+    """Return the shipped target ``name``.
+
+    Raises:
+        TargetError: There is none of that name (the nearest are offered), or its
+            profile breaks the schema.
+    """
+    if name not in target_names():
+        raise TargetError(f"Unknown target {name!r}.", hint=did_you_mean(name, target_names()))
+    return read_target(resources.targets_folder() / f"{name}.toml")
+
+
+def read_target(path: Path) -> Target:
+    """Return the target that a profile file describes.
+
+    Raises:
+        TargetError: The file can't be read, or a key is unknown, missing, mistyped
+            or out of range; the message has the key's path.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise TargetError(
+            f"Can't read the target profile {path}: {error.strerror}.",
+            hint="Run 'edgekit targets list' for the shipped targets.",
+        ) from error
+    return parse_target(text, name=path.stem)
+
+
+def parse_target(text: str, *, name: str) -> Target:
+    """Return the target that a profile's text describes; see :func:`read_target`."""
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise TargetError(
+            f"Target {name!r} is not valid TOML: {error}.", hint="Mend the line that it names."
+        ) from error
+    target: Target = _build(Target, {"name": name, **document}, path="", name=name)
+    _check_numbers(target)
+    return target
+
+
+def _fail(name: str, path: str, problem: str, hint: str) -> TargetError:
+    return TargetError(f"Target {name!r}: key {path!r} {problem}.", hint=hint)
+
+
+def _build(kind: type[Any], table: Mapping[str, Any], *, path: str, name: str) -> Any:
+    hints = typing.get_type_hints(kind)
+    fields = {item.name: item for item in dataclasses.fields(kind)}
+    for key in table:
+        if key not in fields:
+            raise _fail(name, path + key, "is unknown", did_you_mean(key, fields))
+    values: dict[str, Any] = {}
+    for key, item in fields.items():
+        if key in table:
+            values[key] = _value(hints[key], table[key], path=path + key, name=name)
+        elif item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING:
+            raise _fail(name, path + key, "is missing", f"Add it; see {kind.__name__}'s docs.")
+    return kind(**values)
+
+
+def _value(hint: Any, value: Any, *, path: str, name: str) -> Any:
+    origin = typing.get_origin(hint)
+    if origin in (typing.Union, types.UnionType):
+        hint = next(option for option in typing.get_args(hint) if option is not type(None))
+        origin = typing.get_origin(hint)
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        if not isinstance(value, dict):
+            raise _fail(name, path, "must be a table", f"Write [{path}] and its keys.")
+        return _build(hint, value, path=path + ".", name=name)
+    if origin is tuple:
+        if not isinstance(value, list):
+            raise _fail(name, path, "must be a list", "Write it in square brackets.")
+        (item_hint, _) = typing.get_args(hint)
+        return tuple(
+            _value(item_hint, item, path=f"{path}[{index}]", name=name)
+            for index, item in enumerate(value)
+        )
+    if origin is not None and issubclass(origin, Mapping):
+        if not isinstance(value, dict):
+            raise _fail(name, path, "must be a table", f"Write [{path}] and its keys.")
+        (_, item_hint) = typing.get_args(hint)
+        return types.MappingProxyType(
+            {
+                key: _value(item_hint, item, path=f"{path}.{key}", name=name)
+                for key, item in value.items()
+            }
+        )
+    if type(value) is not hint:
+        raise _fail(
+            name,
+            path,
+            f"must be {_TOML_NAMES[hint]}, not {value!r}",
+            "Strings are quoted, sizes are whole bytes, truth is true or false.",
+        )
+    return value
+
+
+_TOML_NAMES: Mapping[type, str] = {
+    str: "a string",
+    int: "a whole number",
+    bool: "true or false",
+    float: "a decimal number",
+}
+
+
+def _check_numbers(target: Target) -> None:
+    checks = {
+        "core.clock_hz": target.core.clock_hz > 0,
+        "flash.reserved_bytes": 0 <= target.flash.reserved_bytes < target.flash.total_bytes,
+        "sram.framework_bytes": target.sram.framework_bytes >= 0,
+        "sram.stack_bytes": target.sram.stack_bytes >= 0,
+        "sram.total_bytes": target.sram.usable_bytes > 0,
+        "sram.largest_block_bytes": 0 < target.sram.largest_block_bytes <= target.sram.total_bytes,
+        "engines": bool(target.engines),
+    }
+    for path, holds in checks.items():
+        if not holds:
+            raise _fail(
+                target.name, path, "is out of range", "Reserved parts must leave room; sizes > 0."
+            )
