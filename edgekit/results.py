@@ -137,6 +137,13 @@ class Plan:
         """Whether it runs, and each bank and the largest block suffice."""
         return self.runs and self.flash.fits and self.sram.fits and self.block_slack_bytes >= 0
 
+    @property
+    def verdict(self) -> str:
+        """The verdict in words: ``"fits"``, ``"does not fit"`` or ``"can't run"``."""
+        if not self.runs:
+            return "can't run"
+        return "fits" if self.fits else "does not fit"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BuildSizes:
@@ -195,6 +202,78 @@ class Verification:
     def is_exact(self) -> bool:
         """Whether every output byte is the same."""
         return self.mismatched_samples == 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SizeComparison:
+    """The plan's figures beside the linked ones. Flash is an estimate, the arena is exact.
+
+    ``arena_linked_bytes`` is the size of the arena's symbol in the ELF, ``None`` where
+    the ELF has no such symbol.
+    """
+
+    flash_estimated_bytes: int
+    flash_linked_bytes: int
+    sram_estimated_bytes: int
+    sram_linked_bytes: int
+    arena_planned_bytes: int
+    arena_linked_bytes: int | None
+
+    @property
+    def flash_error_percent(self) -> float:
+        """How far the estimate is above the linked flash, in percent; below is negative."""
+        return 100.0 * (self.flash_estimated_bytes / self.flash_linked_bytes - 1.0)
+
+    @property
+    def arena_is_exact(self) -> bool:
+        """Whether the linked arena has just the planned size."""
+        return self.arena_linked_bytes == self.arena_planned_bytes
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VariantResult:
+    """One converted file: its size, and how well it does on held-out samples."""
+
+    variant: str
+    file: str
+    size_bytes: int
+    sha256: str
+    accuracy: float | None = None
+    mean_absolute_error: float | None = None
+    samples: int = 0
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GeneratedProject:
+    """A project written to disk; ``folder`` is relative to the run's folder."""
+
+    target: str
+    engine: str
+    folder: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Run:
+    """A whole deployment: what was converted, planned, built, verified and measured.
+
+    Stages that were not reached, or not asked for, are ``None`` or empty.
+    """
+
+    model: str
+    model_sha256: str
+    edgekit_version: str
+    target: str
+    engine: str
+    plan: Plan
+    variants: tuple[VariantResult, ...] = ()
+    verdicts: tuple[Plan, ...] = ()
+    projects: tuple[GeneratedProject, ...] = ()
+    sizes: SizeComparison | None = None
+    verification: Verification | None = None
+    latency: LatencySummary | None = None
+    device: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
 
 def to_json(value: Any) -> Any:

@@ -1,0 +1,140 @@
+"""``edgekit inspect``: what is in a .tflite file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from edgekit.cli.output import Output, output_options
+from edgekit.graph import ABSENT, Graph, Operator, Subgraph, Tensor
+from edgekit.model.reader import read_model
+from edgekit.plan.work import operator_macs
+from edgekit.results import to_json
+from edgekit.units import format_bytes, format_count
+
+
+@click.command(name="inspect")
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option("--tensors", "with_tensors", is_flag=True, help="List every tensor too.")
+@output_options
+def command(model: Path, with_tensors: bool, as_json: bool, quiet: bool) -> None:
+    """Show MODEL's inputs, outputs, operators, quantisation and metadata."""
+    output = Output(as_json=as_json, quiet=quiet)
+    graph, _ = read_model(model)
+    if as_json:
+        output.document("inspect", model=model.name, **_document(graph))
+        return
+    output.line(f"{model.name}: {graph.size_bytes} B, sha256 {graph.sha256}", style="bold")
+    if graph.description:
+        output.line(f"Description: {graph.description}")
+    for index, subgraph in enumerate(graph.subgraphs):
+        _show_subgraph(output, index, subgraph, with_tensors=with_tensors)
+    if graph.metadata:
+        output.table(
+            "metadata",
+            ("name", "bytes"),
+            [(name, str(len(data))) for name, data in graph.metadata.items()],
+            numeric="lr",
+        )
+
+
+def _document(graph: Graph) -> dict[str, object]:
+    subgraphs = []
+    for subgraph in graph.subgraphs:
+        plain = to_json(subgraph)
+        for tensor, parsed in zip(plain["tensors"], subgraph.tensors, strict=True):
+            del tensor["data"]
+            tensor["is_constant"] = parsed.is_constant
+        for operator, parsed_operator in zip(plain["operators"], subgraph.operators, strict=True):
+            operator["macs"] = operator_macs(parsed_operator, subgraph)
+        del plain["input_tensors"], plain["output_tensors"]
+        subgraphs.append(plain)
+    return {
+        "sha256": graph.sha256,
+        "size_bytes": graph.size_bytes,
+        "description": graph.description,
+        "subgraphs": subgraphs,
+        "metadata": {name: len(data) for name, data in graph.metadata.items()},
+    }
+
+
+def _show_subgraph(output: Output, index: int, subgraph: Subgraph, *, with_tensors: bool) -> None:
+    name = f"subgraph {index} {subgraph.name}".strip()
+    ends = [("input", tensor) for tensor in subgraph.input_tensors]
+    ends += [("output", tensor) for tensor in subgraph.output_tensors]
+    output.table(
+        name,
+        ("", "name", "shape", "type", "bytes", "quantisation"),
+        [
+            (kind, t.name, shape(t), t.dtype.value, str(t.size_bytes), quantization(t))
+            for kind, t in ends
+        ],
+        numeric="llllr",
+    )
+    output.table(
+        f"operators ({len(subgraph.operators)})",
+        ("#", "operator", "v", "output", "shape", "type", "constants", "MACs", "options"),
+        [_operator_row(operator, subgraph) for operator in subgraph.operators],
+        numeric="rlrlllrr",
+    )
+    if with_tensors:
+        output.table(
+            f"tensors ({len(subgraph.tensors)})",
+            ("#", "name", "shape", "type", "bytes", "kind", "quantisation"),
+            [
+                (
+                    str(tensor.index),
+                    tensor.name,
+                    shape(tensor),
+                    tensor.dtype.value,
+                    str(tensor.size_bytes),
+                    kind_of(tensor),
+                    quantization(tensor),
+                )
+                for tensor in subgraph.tensors
+            ],
+            numeric="rlllr",
+        )
+
+
+def _operator_row(operator: Operator, subgraph: Subgraph) -> Sequence[str]:
+    inputs = [subgraph.tensors[i] for i in operator.inputs if i != ABSENT]
+    outputs = [subgraph.tensors[i] for i in operator.outputs]
+    constant_bytes = sum(tensor.size_bytes for tensor in inputs if tensor.is_constant)
+    macs = operator_macs(operator, subgraph)
+    return (
+        str(operator.index),
+        operator.custom_name or operator.name,
+        str(operator.version),
+        ", ".join(tensor.name for tensor in outputs),
+        ", ".join(shape(tensor) for tensor in outputs),
+        ", ".join(tensor.dtype.value for tensor in outputs),
+        format_bytes(constant_bytes) if constant_bytes else "",
+        format_count(macs) if macs else "",
+        " ".join(f"{key}={value}" for key, value in operator.options.items()),
+    )
+
+
+def shape(tensor: Tensor) -> str:
+    """Return a shape as ``"1×28×28×1"``; a dynamic dimension as ``?``."""
+    signature = tensor.shape_signature or tensor.shape
+    return "×".join("?" if size < 0 else str(size) for size in signature) or "scalar"
+
+
+def kind_of(tensor: Tensor) -> str:
+    """Return whether a tensor is constant, a variable or computed."""
+    if tensor.is_constant:
+        return "constant"
+    return "variable" if tensor.is_variable else "computed"
+
+
+def quantization(tensor: Tensor) -> str:
+    """Return a tensor's quantisation in one line."""
+    if tensor.quantization is None:
+        return ""
+    if tensor.quantization.is_per_channel:
+        count, axis = len(tensor.quantization.scales), tensor.quantization.axis
+        return f"{count} scales along axis {axis}"
+    return f"scale {tensor.scale:.8g}, zero point {tensor.zero_point}"

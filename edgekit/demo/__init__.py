@@ -1,0 +1,1 @@
+"""The demonstration: a small model trained here, deployed to an emulated board."""
