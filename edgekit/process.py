@@ -9,7 +9,7 @@ exception (``device/emulator.py``, POSIX only).
 from __future__ import annotations
 
 import contextlib
-import ctypes
+import functools
 import os
 import shutil
 import signal
@@ -26,8 +26,7 @@ from edgekit.errors import EdgeKitError, MissingToolError
 IS_WINDOWS = os.name == "nt"
 _GRACE_SECONDS = 2.0
 _POLL_SECONDS = 0.05
-_PR_SET_PDEATHSIG = 1
-"""linux/prctl.h: the signal that a process gets when its parent dies."""
+_WAIT_SECONDS_AFTER_KILL = 10.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,7 +44,10 @@ class Completed:
 
 
 class ProcessTimeoutError(EdgeKitError):
-    """A program ran longer than it was allowed to; ``output`` is what it had printed."""
+    """A program ran longer than it was allowed to; ``output`` is what it had printed.
+
+    Each stage turns it into its own error (``ConversionError``, ``BuildError``, ...).
+    """
 
     def __init__(self, message: str, *, hint: str = "", output: str = "") -> None:
         super().__init__(message, hint=hint)
@@ -76,61 +78,107 @@ def start(
 ) -> subprocess.Popen[bytes]:
     """Start a program as the leader of a process group of its own.
 
-    On Linux it is also told to end when EdgeKit is killed outright. The caller ends
-    it with :func:`end`, in a ``finally``.
+    On Linux it is also ended (SIGTERM) when EdgeKit is killed outright; the kernel
+    counts the *thread* that called this as the parent, so call it from one that stays.
+    The caller ends the program with :func:`end`, in a ``finally``.
+
+    Args:
+        command: The program and its arguments; no shell is involved.
+        cwd: The working folder; ours if not given.
+        env: The whole environment; ours if not given.
+        stdin: As :class:`subprocess.Popen` has it, and so ``stdout`` and ``stderr``.
+        stdout: Nowhere if not given.
+        stderr: Nowhere if not given.
+        pass_fds: File descriptors that the program inherits (POSIX only).
 
     Raises:
         MissingToolError: The program does not exist or can't be executed.
     """
-    arguments = [str(part) for part in command]
+    program = _located(str(command[0]), cwd, env)
+    arguments = [program, *(str(part) for part in command[1:])]
     options: dict[str, Any] = {}
     if IS_WINDOWS:
         options["creationflags"] = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
     else:
         options["start_new_session"] = True
         options["pass_fds"] = tuple(pass_fds)
-        if sys.platform == "linux":
-            options["preexec_fn"] = _end_with_parent()
+        arguments = [*_ended_with_parent(), *arguments]
     try:
         return subprocess.Popen(
             arguments, cwd=cwd, env=env, stdin=stdin, stdout=stdout, stderr=stderr, **options
         )
     except (FileNotFoundError, PermissionError) as error:
-        raise MissingToolError(
-            f"Can't start {arguments[0]!r}: {error.strerror}.",
-            hint="Run 'edgekit doctor' to see what is installed and how to get the rest.",
-        ) from error
+        if cwd is not None and not cwd.is_dir():
+            raise  # the working folder is what is missing: our bug, or the user's rm
+        raise _cannot_start(program) from error
 
 
-def _end_with_parent() -> Callable[[], None]:
-    """Return what a Linux child runs before exec: ask for SIGTERM when its parent dies."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    parent = os.getpid()
+def _located(program: str, cwd: Path | None, env: Mapping[str, str] | None) -> str:
+    """Return the path of a program by the rules of execvp: of ``env``'s PATH, in ``cwd``."""
+    if Path(program).name != program:
+        # Given back as it is: the program is looked up in its working folder itself.
+        located = program if shutil.which(str((cwd or Path()) / program)) else None
+    else:
+        located = shutil.which(program, path=(os.environ if env is None else env).get("PATH"))
+    if located is None:
+        raise _cannot_start(program)
+    return located
 
-    def prepare() -> None:
-        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != parent:
-            os._exit(1)
 
-    return prepare
+def _cannot_start(program: str) -> MissingToolError:
+    return MissingToolError(
+        f"Can't start {program!r}: there is no such program.",
+        hint="Run 'edgekit doctor' to see what is installed and how to get the rest.",
+    )
+
+
+@functools.cache
+def _ended_with_parent() -> tuple[str, ...]:
+    """Return what goes before a command so that it gets SIGTERM when its parent dies.
+
+    util-linux's setpriv sets Linux's parent-death signal and then *becomes* the
+    program, under the same process id. A ``preexec_fn`` could do so too, but it is
+    unsafe, and warned of since Python 3.12, as soon as there is a second thread.
+    """
+    if sys.platform != "linux":
+        return ()
+    setpriv = shutil.which("setpriv")
+    if setpriv is None or not _knows_parent_death(setpriv):
+        return ()  # Busybox: nothing but being killed outright is different then
+    return (setpriv, "--pdeathsig", "TERM", "--")
+
+
+def _knows_parent_death(setpriv: str) -> bool:
+    """Return whether this setpriv knows the option; util-linux has had it since 2.33."""
+    probe = subprocess.run(
+        [setpriv, "--pdeathsig", "TERM", "--", "true"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        check=False,
+    )
+    return probe.returncode == 0
 
 
 def end(child: subprocess.Popen[bytes]) -> None:
     """End a program that :func:`start` started, and everything that it started.
 
     Asks first, kills after a grace time; returns when it is gone. Harmless on a
-    program that has ended.
+    program that has ended. A Ctrl-C in the grace time kills at once.
     """
-    if child.poll() is None:
-        _signal_tree(child, force=False)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            child.wait(_GRACE_SECONDS)
-    _signal_tree(child, force=True)
-    child.wait()
-    for stream in (child.stdin, child.stdout, child.stderr):
-        if stream is not None:
-            with contextlib.suppress(OSError):  # the pipe's other end is gone
-                stream.close()
+    try:
+        if child.poll() is None:
+            _signal_tree(child, force=False)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(_GRACE_SECONDS)
+    finally:
+        _signal_tree(child, force=True)
+        with contextlib.suppress(subprocess.TimeoutExpired):  # stuck in the kernel
+            child.wait(_WAIT_SECONDS_AFTER_KILL)
+        for stream in (child.stdin, child.stdout, child.stderr):
+            if stream is not None:
+                with contextlib.suppress(OSError):  # the pipe's other end is gone
+                    stream.close()
 
 
 def _signal_tree(child: subprocess.Popen[bytes], *, force: bool) -> None:
@@ -161,7 +209,7 @@ def run(
         timeout_seconds: How long it may take.
         cwd: The working folder; ours if not given.
         env: The whole environment; ours if not given.
-        on_line: Called with each complete line of output, for progress.
+        on_line: Called with each line of output as soon as it is complete, for progress.
 
     Raises:
         MissingToolError: The program can't be started.
@@ -169,8 +217,8 @@ def run(
     """
     began = time.monotonic()
     with log.open("wb") as sink, log.open("rb") as source:
-        child = start(command, cwd=cwd, env=env, stdout=sink, stderr=subprocess.STDOUT)
         pending = b""
+        child = start(command, cwd=cwd, env=env, stdout=sink, stderr=subprocess.STDOUT)
         try:
             while True:
                 try:
@@ -183,10 +231,12 @@ def run(
                     for line in lines:
                         on_line(line.decode("utf-8", "replace").rstrip("\r"))
                 if ended:
+                    if pending and on_line is not None:  # the last line has no newline
+                        on_line(pending.decode("utf-8", "replace"))
                     break
                 if time.monotonic() - began > timeout_seconds:
                     raise ProcessTimeoutError(
-                        f"{Path(command[0]).name} did not end within {timeout_seconds:.0f} s.",
+                        f"{Path(command[0]).name} did not end within {timeout_seconds:g} s.",
                         hint=f"Its output is in {log}.",
                         output=_text(log),
                     )
