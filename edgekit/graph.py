@@ -42,6 +42,8 @@ class DType(enum.Enum):
     BFLOAT16 = "BFLOAT16"
     INT2 = "INT2"
     UINT4 = "UINT4"
+    FLOAT8_E4M3FN = "FLOAT8_E4M3FN"
+    FLOAT8_E5M2 = "FLOAT8_E5M2"
 
     @property
     def bits(self) -> int:
@@ -76,9 +78,20 @@ _BITS: Mapping[DType, int] = {
     DType.BFLOAT16: 16,
     DType.INT2: 2,
     DType.UINT4: 4,
+    DType.FLOAT8_E4M3FN: 8,
+    DType.FLOAT8_E5M2: 8,
 }
 
-_FLOATS = frozenset({DType.FLOAT32, DType.FLOAT16, DType.FLOAT64, DType.BFLOAT16})
+_FLOATS = frozenset(
+    {
+        DType.FLOAT32,
+        DType.FLOAT16,
+        DType.FLOAT64,
+        DType.BFLOAT16,
+        DType.FLOAT8_E4M3FN,
+        DType.FLOAT8_E5M2,
+    }
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -106,7 +119,8 @@ class Tensor:
 
     ``shape`` is the static shape (a dynamic dimension counts as 1; then
     ``shape_signature`` has −1 there). ``data`` holds a constant's bytes, little
-    endian, exactly as stored; ``None`` for a tensor that is computed.
+    endian, exactly as stored; ``None`` for a tensor that is computed. Where
+    ``is_sparse``, only the elements that are not zero are stored.
     """
 
     index: int
@@ -117,6 +131,7 @@ class Tensor:
     data: bytes | None = None
     is_variable: bool = False
     shape_signature: tuple[int, ...] = ()
+    is_sparse: bool = False
 
     @property
     def element_count(self) -> int:
