@@ -7,6 +7,7 @@ table. Unknown, missing and mistyped keys are refused with the key's path.
 from __future__ import annotations
 
 import dataclasses
+import re
 import sys
 import types
 import typing
@@ -24,6 +25,16 @@ else:
     import tomli as tomllib
 
 
+ENGINES = ("tflm", "aot")
+"""What executes a model in firmware: TFLM's interpreter, or C compiled for the model."""
+
+KERNELS = ("", "reference", "cmsis-nn", "esp-nn")
+"""Kinds of TFLM kernels; empty for an engine that has none."""
+
+EMULATORS = ("qemu", "host")
+"""How a target can run on this computer."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Core:
     """The processor. ``architecture`` is the compiler's name, e.g. ``"armv7e-m"``."""
@@ -39,10 +50,16 @@ class Core:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Flash:
-    """Program memory in bytes. Usable = total − reserved (boot loader, file system)."""
+    """Program memory in bytes. Usable = total − reserved (boot loader, file system).
+
+    ``framework_bytes`` is what the framework's own code takes of the usable part, an
+    estimate with its ± ``framework_margin_bytes``; 0 where there is no framework.
+    """
 
     total_bytes: int
     reserved_bytes: int
+    framework_bytes: int = 0
+    framework_margin_bytes: int = 0
     source: str
 
     @property
@@ -90,9 +107,10 @@ class Platform:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EngineSupport:
-    """One engine on this target.
+    """One engine on this target; the first that a profile lists is the default.
 
-    ``template`` is the folder of ``firmware_templates/``. ``library`` is how
+    ``template`` is the folder of ``firmware_templates/``; empty where a model can be
+    planned for the engine but no project made yet. ``library`` is how
     PlatformIO names the TFLM library (empty for ``aot``), ``kernels`` which TFLM
     kernels it has (``"reference"``, ``"cmsis-nn"``, ``"esp-nn"``).
     ``refuses_per_channel_fc`` says why, where the library computes a
@@ -145,6 +163,11 @@ class Target:
     notes: tuple[str, ...] = ()
 
     @property
+    def default_engine(self) -> str:
+        """The engine to use where none is asked for: the first in the profile."""
+        return next(iter(self.engines))
+
+    @property
     def is_emulated(self) -> bool:
         """Whether it runs on this computer, with no hardware."""
         return self.emulator is not None
@@ -181,6 +204,10 @@ def read_target(path: Path) -> Target:
             f"Can't read the target profile {path}: {error.strerror}.",
             hint="Run 'edgekit targets list' for the shipped targets.",
         ) from error
+    except UnicodeDecodeError as error:
+        raise TargetError(
+            f"The target profile {path} is not UTF-8 text.", hint="Save it as UTF-8."
+        ) from error
     return parse_target(text, name=path.stem)
 
 
@@ -192,8 +219,11 @@ def parse_target(text: str, *, name: str) -> Target:
         raise TargetError(
             f"Target {name!r} is not valid TOML: {error}.", hint="Mend the line that it names."
         ) from error
+    if "name" in document:
+        raise _fail(name, "name", "is unknown", "A target's name is that of its file: remove it.")
     target: Target = _build(Target, {"name": name, **document}, path="", name=name)
-    _check_numbers(target)
+    _check_sources(target, path="", name=name)
+    _check_values(target)
     return target
 
 
@@ -212,7 +242,9 @@ def _build(kind: type[Any], table: Mapping[str, Any], *, path: str, name: str) -
         if key in table:
             values[key] = _value(hints[key], table[key], path=path + key, name=name)
         elif item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING:
-            raise _fail(name, path + key, "is missing", f"Add it; see {kind.__name__}'s docs.")
+            raise _fail(
+                name, path + key, "is missing", "Add it; docs/adding-a-board.md explains every key."
+            )
     return kind(**values)
 
 
@@ -261,18 +293,81 @@ _TOML_NAMES: Mapping[type, str] = {
 }
 
 
-def _check_numbers(target: Target) -> None:
-    checks = {
-        "core.clock_hz": target.core.clock_hz > 0,
-        "flash.reserved_bytes": 0 <= target.flash.reserved_bytes < target.flash.total_bytes,
-        "sram.framework_bytes": target.sram.framework_bytes >= 0,
-        "sram.stack_bytes": target.sram.stack_bytes >= 0,
-        "sram.total_bytes": target.sram.usable_bytes > 0,
-        "sram.largest_block_bytes": 0 < target.sram.largest_block_bytes <= target.sram.total_bytes,
-        "engines": bool(target.engines),
-    }
-    for path, holds in checks.items():
+_SIZES_HINT = "Sizes are whole bytes above 0, and the reserved parts must leave room."
+_USB_ID = re.compile(r"[0-9A-F]{4}:[0-9A-F]{4}")
+
+
+def _check_values(target: Target) -> None:
+    """Refuse values that are of the right type and yet senseless."""
+    core, flash, sram = target.core, target.flash, target.sram
+    checks: list[tuple[str, bool, str]] = [
+        ("core.clock_hz", core.clock_hz > 0, "Clocks are in Hz, above 0."),
+        ("core.pointer_bytes", core.pointer_bytes in (2, 4, 8), "Pointers have 2, 4 or 8 bytes."),
+        ("flash.total_bytes", flash.total_bytes > 0, _SIZES_HINT),
+        ("flash.reserved_bytes", 0 <= flash.reserved_bytes < flash.total_bytes, _SIZES_HINT),
+        ("flash.framework_bytes", 0 <= flash.framework_bytes < flash.usable_bytes, _SIZES_HINT),
+        (
+            "flash.framework_margin_bytes",
+            0 <= flash.framework_margin_bytes <= flash.framework_bytes,
+            "An estimate's margin is not below 0, nor above the estimate.",
+        ),
+        ("sram.framework_bytes", sram.framework_bytes >= 0, _SIZES_HINT),
+        ("sram.stack_bytes", sram.stack_bytes >= 0, _SIZES_HINT),
+        ("sram.total_bytes", sram.usable_bytes > 0, _SIZES_HINT),
+        (
+            "sram.largest_block_bytes",
+            0 < sram.largest_block_bytes <= sram.usable_bytes,
+            "The largest block is a part of what is usable: total - framework - stack.",
+        ),
+        ("engines", bool(target.engines), "List at least one of: " + ", ".join(ENGINES) + "."),
+    ]
+    for name, engine in target.engines.items():
+        path = f"engines.{name}"
+        checks.append((path, name in ENGINES, did_you_mean(name, ENGINES)))
+        checks.append(
+            (f"{path}.kernels", engine.kernels in KERNELS, did_you_mean(engine.kernels, KERNELS))
+        )
+        if name == "tflm":
+            hint = "The tflm engine needs a library and the kind of its kernels."
+            checks.append((f"{path}.library", bool(engine.library), hint))
+            checks.append((f"{path}.kernels", bool(engine.kernels), hint))
+    if target.emulator is not None:
+        kind = target.emulator.kind
+        checks.append(("emulator.kind", kind in EMULATORS, did_you_mean(kind, EMULATORS)))
+        checks.append(
+            (
+                "emulator.machine",
+                bool(target.emulator.machine) == (kind == "qemu"),
+                "QEMU needs the name of the machine, as 'qemu-system-arm -machine help' lists it; "
+                "no other emulator has one.",
+            )
+        )
+    if target.serial is not None:
+        checks.append(("serial.baud", target.serial.baud > 0, "A usual rate is 115200."))
+        checks += [
+            (
+                f"serial.usb_ids[{index}]",
+                _USB_ID.fullmatch(usb_id) is not None,
+                "Write vendor and product id as 'VID:PID', each four upper-case hex digits.",
+            )
+            for index, usb_id in enumerate(target.serial.usb_ids)
+        ]
+    for path, holds, hint in checks:
         if not holds:
+            raise _fail(target.name, path, "has a value that makes no sense", hint)
+
+
+def _check_sources(value: Any, *, path: str, name: str) -> None:
+    """Refuse an empty ``source``, in any table: a number must say where it is from."""
+    for item in dataclasses.fields(value):
+        inner = getattr(value, item.name)
+        if dataclasses.is_dataclass(inner):
+            _check_sources(inner, path=f"{path}{item.name}.", name=name)
+        elif isinstance(inner, Mapping):
+            for key, entry in inner.items():
+                if dataclasses.is_dataclass(entry):
+                    _check_sources(entry, path=f"{path}{item.name}.{key}.", name=name)
+        elif item.name == "source" and not inner.strip():
             raise _fail(
-                target.name, path, "is out of range", "Reserved parts must leave room; sizes > 0."
+                name, path + "source", "is empty", "Name the file, document or measurement."
             )
