@@ -314,23 +314,22 @@ def _given_options(owner: Table) -> tuple[str | None, Table | None]:
 
 
 def _option(table: Table | None, field: schema.Field) -> OptionValue:
+    if table is None or not table.has(field.slot):
+        return field.default_value
     if field.is_vector:
-        if table is None:
-            return ()
         if field.scalar == "float32":
             return table.reals(field.slot)
         return table.integers(field.slot, field.scalar)
     if not field.scalar:
-        return table.string(field.slot) if table else ""
+        return table.string(field.slot)
     if field.scalar == "float32":
-        return table.real(field.slot) if table else 0.0
-    value = table.scalar(field.slot, field.scalar, field.default) if table else field.default
+        return table.real(field.slot)
+    value = table.scalar(field.slot, field.scalar)
     if field.scalar == "bool":
         return bool(value)
     if not field.enumeration:
         return value
     members = schema.ENUMERATIONS[field.enumeration].members
     if not 0 <= value < len(members):
-        where = table.where if table else ""
-        raise corrupt(where, f"{field.name} has the unknown value {value}", hint=NEWER_HINT)
+        raise corrupt(table.where, f"{field.name} has the unknown value {value}", hint=NEWER_HINT)
     return members[value]

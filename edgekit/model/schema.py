@@ -10,7 +10,7 @@ import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from edgekit.graph import DType
+from edgekit.graph import DType, OptionValue
 from edgekit.model.schema_options import BUILTIN_OPTIONS, Row
 from edgekit.model.schema_options2 import BUILTIN_OPTIONS_2
 
@@ -114,6 +114,21 @@ class Field:
     is_vector: bool
     enumeration: str
     default: int
+
+    @property
+    def default_value(self) -> OptionValue:
+        """What the field is where a file does not store it."""
+        if self.is_vector:
+            return ()
+        if not self.scalar:
+            return ""
+        if self.scalar == "float32":
+            return float(self.default)
+        if self.scalar == "bool":
+            return bool(self.default)
+        if self.enumeration:
+            return ENUMERATIONS[self.enumeration].members[self.default]
+        return self.default
 
 
 def _field(slot: int, text: str) -> Field:
