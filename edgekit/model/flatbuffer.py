@@ -35,9 +35,14 @@ ALLOWANCE_BASE = 65536
 """Bytes that may be read whatever the file's size."""
 
 
+WHOLE = "the model"
+"""The root table's name, which goes without saying in messages."""
+
+
 def corrupt(where: str, problem: str, *, hint: str = CORRUPT_HINT) -> InvalidModelError:
     """Return the error for a file that breaks its format at ``where``."""
-    return InvalidModelError(f"The model is corrupt: {where}: {problem}.", hint=hint)
+    place = "" if where == WHOLE else f"{where}: "
+    return InvalidModelError(f"The model is corrupt: {place}{problem}.", hint=hint)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +86,13 @@ class Buffer:
         self._allowance = ALLOWANCE_PER_BYTE * len(data) + ALLOWANCE_BASE
         self._vtables: dict[int, tuple[int, ...]] = {}
 
-    def root(self, where: str) -> Table:
+    def root(self) -> Table:
         """Return the root table.
 
         Raises:
             InvalidModelError: There is no sound table where byte 0 says.
         """
-        return Table(self, self.follow(0, where), where)
+        return Table(self, self.follow(0, WHOLE), WHOLE)
 
     def spend(self, size_bytes: int, where: str) -> None:
         """Count ``size_bytes`` as read.
@@ -216,7 +221,7 @@ class Table:
         if not place:
             return []
         buffer = self._buffer
-        owner = f" of {self.where}" if self.where != "the model" else ""
+        owner = "" if self.where == WHOLE else f" of {self.where}"
         start, count = buffer.vector(buffer.follow(place, self.where), 4, self.where)
         buffer.spend(4 * count, self.where)
         found = []

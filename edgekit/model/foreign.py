@@ -36,14 +36,14 @@ def _is_onnx(head: bytes) -> bool:
     return len(head) > 3 and head[0] == 0x08 and 3 <= head[1] < 32 and head[2] in (0x12, 0x3A, 0x42)
 
 
-_CONVERT = "Convert it first: edgekit convert MODEL --calibration DATA.npz"
+_CONVERT = "Convert it first, with 'edgekit convert'."
 
 _FORMATS: tuple[_Format, ...] = (
     _Format("a Keras HDF5 file (.h5)", _CONVERT, _starts(b"\x89HDF\r\n\x1a\n")),
     _Format(
         "a PyTorch file",
         "Export it from PyTorch to a SavedModel or a .tflite (e.g. with litert-torch).",
-        _is_zip_with(b"data.pkl", b"/version", b"constants.pkl"),
+        _is_zip_with(b"data.pkl", b"/version"),
     ),
     _Format("a NumPy archive (.npz)", "Name the model, not its data.", _is_zip_with(b".npy")),
     _Format("a Keras file (.keras)", _CONVERT, _is_zip_with(b"config.json", b"metadata.json")),
@@ -52,7 +52,7 @@ _FORMATS: tuple[_Format, ...] = (
     _Format("a gzip archive", "Unpack it and name the .tflite in it.", _starts(b"\x1f\x8b")),
     _Format(
         "a TensorFlow SavedModel's saved_model.pb",
-        "Convert the folder that it lies in: edgekit convert FOLDER --calibration DATA.npz",
+        "Convert the folder that it lies in, with 'edgekit convert'.",
         _starts(b"\x08\x01\x12"),
     ),
     _Format(

@@ -6,8 +6,10 @@ breaks a rule is an :class:`~edgekit.errors.InvalidModelError` that says where.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import math
+import stat
 import types
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,11 +25,14 @@ from edgekit.graph import (
     Tensor,
 )
 from edgekit.model import foreign, schema, soundness
-from edgekit.model.flatbuffer import Buffer, Table, corrupt
+from edgekit.model.flatbuffer import WHOLE, Buffer, Table, corrupt
 from edgekit.model.schema_options import BUILTIN_OPTIONS
 from edgekit.model.schema_options2 import BUILTIN_OPTIONS_2
 
 NEWER_HINT = "The file is newer than this EdgeKit, or damaged: update EdgeKit, or convert again."
+
+MAX_DIMENSIONS = 32
+"""Dimensions of one tensor: four times what any TFLite kernel takes, and quick to multiply."""
 
 MAX_ELEMENTS = 2**31 - 1
 """Elements of one tensor; TFLM and TFLite count them in an int (kernel_util.h, NumElements)."""
@@ -44,16 +49,17 @@ def read_model(path: Path) -> tuple[Graph, bytes]:
     Raises:
         InvalidModelError: The file can't be read, or it is not a sound .tflite.
     """
-    if path.is_dir():
-        raise InvalidModelError(
-            f"{path} is a folder, not a .tflite file.",
-            hint="Name the .tflite file in it; a SavedModel goes through 'edgekit convert' first.",
-        )
-    if path.exists() and not path.is_file():
-        raise InvalidModelError(
-            f"{path} is not a regular file.", hint="Name a .tflite file on disk."
-        )
     try:
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise InvalidModelError(
+                f"{path} is a folder, not a .tflite file.",
+                hint="Name the .tflite in it; convert a SavedModel with 'edgekit convert' first.",
+            )
+        if not stat.S_ISREG(mode):
+            raise InvalidModelError(
+                f"{path} is not a regular file.", hint="Name a .tflite file on disk."
+            )
         data = path.read_bytes()
     except OSError as error:
         raise InvalidModelError(
@@ -72,11 +78,11 @@ def read_graph(data: bytes) -> Graph:
             computed, a constant of the wrong size …).
     """
     foreign.refuse_other_formats(data)
-    model = Buffer(data).root("the model")
+    model = Buffer(data).root()
     version = model.scalar(0, "uint32")
     if version != schema.SCHEMA_VERSION:
         raise corrupt(
-            "the model",
+            WHOLE,
             f"schema version {version}, not {schema.SCHEMA_VERSION}",
             hint=NEWER_HINT,
         )
@@ -158,20 +164,40 @@ def _metadata(model: Table, buffers: list[bytes]) -> Mapping[str, bytes]:
 def _subgraph(
     table: Table, index: int, codes: list[tuple[str, int, str]], buffers: list[bytes]
 ) -> Subgraph:
-    # The main subgraph goes without saying in messages.
-    table.where = "the model" if index == 0 else f"subgraph {index}"
+    if index == 0:  # it goes without saying in messages
+        table.where = WHOLE
     tensors = tuple(
         _tensor(item, number, buffers) for number, item in enumerate(table.tables(0, "tensor"))
     )
+    operators = tuple(
+        _operator(item, number, codes) for number, item in enumerate(table.tables(3, "operator"))
+    )
+    inputs = table.integers(1)
     return Subgraph(
         name=table.string(4),
-        tensors=tensors,
-        inputs=table.integers(1),
+        tensors=_with_empty_constants(tensors, operators, inputs),
+        inputs=inputs,
         outputs=table.integers(2),
-        operators=tuple(
-            _operator(item, number, codes)
-            for number, item in enumerate(table.tables(3, "operator"))
-        ),
+        operators=operators,
+    )
+
+
+def _with_empty_constants(
+    tensors: tuple[Tensor, ...], operators: tuple[Operator, ...], inputs: tuple[int, ...]
+) -> tuple[Tensor, ...]:
+    """Return the tensors, with ``data=b""`` for constants that have no elements.
+
+    A constant without elements (e.g. the shape of a scalar) looks in the file as a
+    tensor that is computed does: its buffer is empty. But no operator computes it.
+    """
+    if all(tensor.element_count for tensor in tensors):
+        return tensors
+    computed = {index for operator in operators for index in operator.outputs}.union(inputs)
+    return tuple(
+        tensor
+        if tensor.element_count or tensor.index in computed
+        else dataclasses.replace(tensor, data=b"")
+        for tensor in tensors
     )
 
 
@@ -184,7 +210,7 @@ def _tensor(table: Table, index: int, buffers: list[bytes]) -> Tensor:
         raise corrupt(table.where, f"no element type has the code {code}", hint=NEWER_HINT)
     dtype = schema.TENSOR_TYPES[code]
     shape = table.integers(0)
-    if any(size < 0 for size in shape) or math.prod(shape) > MAX_ELEMENTS:
+    if len(shape) > MAX_DIMENSIONS or min(shape, default=0) < 0 or math.prod(shape) > MAX_ELEMENTS:
         raise corrupt(table.where, f"its shape {_shown(shape)} is not possible")
     signature = table.integers(7)
     if signature and (len(signature) != len(shape) or min(signature) < -1):
@@ -224,9 +250,20 @@ def _shown(shape: tuple[int, ...]) -> str:
     return f"[{', '.join(map(str, shape))}]"
 
 
+_LAST_DETAILS = 3
+_OTHER_QUANTIZATIONS = frozenset({2, 3})
+"""Union QuantizationDetails: BlockwiseQuantization and MultiAxisQuantization replace the
+scales, and are not affine per tensor or per channel."""
+
+
 def _quantization(owner: Table, shape: tuple[int, ...], dtype: DType) -> Quantization | None:
     table = owner.table(4, owner.where)
     if table is None:
+        return None
+    details = table.scalar(4, "uint8")
+    if details > _LAST_DETAILS:
+        raise corrupt(owner.where, f"no quantisation has the code {details}", hint=NEWER_HINT)
+    if details in _OTHER_QUANTIZATIONS:
         return None
     scales = table.reals(2)
     stored = table.integers(3, "int64")
@@ -269,7 +306,9 @@ def _operator(table: Table, index: int, codes: list[tuple[str, int, str]]) -> Op
     if code >= len(codes):
         raise corrupt(table.where, f"operator code {code} does not exist; there are {len(codes)}")
     name, version, custom_name = codes[code]
-    table.where = f"{table.where} ({custom_name[:60] or name})"
+    table.where = (
+        f"{table.where} ({custom_name[:60]!r})" if custom_name else f"{table.where} ({name})"
+    )
     return Operator(
         index=index,
         name=name,
@@ -316,14 +355,15 @@ def _given_options(owner: Table) -> tuple[str | None, Table | None]:
 def _option(table: Table | None, field: schema.Field) -> OptionValue:
     if table is None or not table.has(field.slot):
         return field.default_value
-    if field.is_vector:
-        if field.scalar == "float32":
-            return table.reals(field.slot)
-        return table.integers(field.slot, field.scalar)
     if not field.scalar:
         return table.string(field.slot)
     if field.scalar == "float32":
-        return table.real(field.slot)
+        reals = table.reals(field.slot) if field.is_vector else (table.real(field.slot),)
+        if not all(map(math.isfinite, reals)):
+            raise corrupt(table.where, f"{field.name} is not a finite number")
+        return reals if field.is_vector else reals[0]
+    if field.is_vector:
+        return table.integers(field.slot, field.scalar)
     value = table.scalar(field.slot, field.scalar)
     if field.scalar == "bool":
         return bool(value)
