@@ -12,7 +12,7 @@ from edgekit.errors import OutputError
 
 
 def write_file(path: Path, content: bytes | str) -> None:
-    """Write a file so that it is never seen half-written; text is UTF-8 with ``\\n``.
+    """Write a file so that it is never seen half-written; text is UTF-8, lines end in LF.
 
     Raises:
         OutputError: The folder does not exist, or can't be written.

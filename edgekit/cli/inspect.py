@@ -48,7 +48,7 @@ def _document(graph: Graph) -> dict[str, object]:
             del tensor["data"]
             tensor["is_constant"] = parsed.is_constant
         for operator, parsed_operator in zip(plain["operators"], subgraph.operators, strict=True):
-            operator["macs"] = operator_macs(parsed_operator, subgraph)
+            operator["macs"] = operator_macs(subgraph, parsed_operator)
         del plain["input_tensors"], plain["output_tensors"]
         subgraphs.append(plain)
     return {
@@ -103,7 +103,7 @@ def _operator_row(operator: Operator, subgraph: Subgraph) -> Sequence[str]:
     inputs = [subgraph.tensors[i] for i in operator.inputs if i != ABSENT]
     outputs = [subgraph.tensors[i] for i in operator.outputs]
     constant_bytes = sum(tensor.size_bytes for tensor in inputs if tensor.is_constant)
-    macs = operator_macs(operator, subgraph)
+    macs = operator_macs(subgraph, operator)
     return (
         str(operator.index),
         operator.custom_name or operator.name,

@@ -137,31 +137,34 @@ def slack_text(bank: BankUse) -> str:
 
 
 def _sizes(sizes: SizeComparison) -> str:
-    linked = "" if sizes.arena_linked_bytes is None else str(sizes.arena_linked_bytes)
     return table(
-        ("", "plan, bytes", "linked, bytes", "difference"),
-        [
-            (
-                "flash (estimated)",
-                str(sizes.flash_estimated_bytes),
-                str(sizes.flash_linked_bytes),
-                f"{sizes.flash_error_percent:+.2f} %",
-            ),
-            (
-                "static SRAM",
-                str(sizes.sram_estimated_bytes),
-                str(sizes.sram_linked_bytes),
-                f"{sizes.sram_estimated_bytes - sizes.sram_linked_bytes:+d} B",
-            ),
-            (
-                "arena (exact)",
-                str(sizes.arena_planned_bytes),
-                linked,
-                "none" if sizes.arena_is_exact else "**differs**",
-            ),
-        ],
-        numeric="lrrr",
+        ("", "plan, bytes", "linked, bytes", "difference"), size_rows(sizes), numeric="lrrr"
     )
+
+
+def size_rows(sizes: SizeComparison) -> list[tuple[str, str, str, str]]:
+    """Return the rows of the table that holds the plan against the link."""
+    linked = "no symbol" if sizes.arena_linked_bytes is None else str(sizes.arena_linked_bytes)
+    return [
+        (
+            "flash (estimated)",
+            str(sizes.flash_estimated_bytes),
+            str(sizes.flash_linked_bytes),
+            f"{sizes.flash_error_percent:+.2f} %",
+        ),
+        (
+            "static SRAM (estimated)",
+            str(sizes.sram_estimated_bytes),
+            str(sizes.sram_linked_bytes),
+            f"{sizes.sram_estimated_bytes - sizes.sram_linked_bytes:+d} B",
+        ),
+        (
+            "arena (exact)",
+            str(sizes.arena_planned_bytes),
+            linked,
+            "none" if sizes.arena_is_exact else "DIFFERS",
+        ),
+    ]
 
 
 def _verification(verification: Verification) -> str:
@@ -185,32 +188,32 @@ def _verification(verification: Verification) -> str:
 
 
 def _latency(latency: LatencySummary) -> str:
-    def show(value: float | None) -> str:
-        if value is None:
-            return "too few samples"
-        if latency.unit == "instructions":
-            return f"{value:,.0f}"
-        return f"{value:.1f}"
-
     unit = "instructions" if latency.unit == "instructions" else "µs"
     notes = {
         Basis.EMULATED: "Emulated: executed instructions, which say nothing of time.",
         Basis.MEASURED: "Measured by the device's own clock.",
     }
-    return table(
-        ("", unit),
-        [
-            ("median", show(latency.median)),
-            ("MAD", show(latency.mad)),
-            ("minimum", show(latency.minimum)),
-            ("maximum", show(latency.maximum)),
-            ("p99", show(latency.p99)),
-        ],
-        numeric="lr",
-    ) + (
+    return table(("", unit), latency_rows(latency), numeric="lr") + (
         f"\n\n{notes.get(latency.basis, '')} {len(latency.windows)} windows of "
         f"{latency.inferences_per_window} inferences, {latency.warmup} warm-up inferences each."
     )
+
+
+def latency_rows(latency: LatencySummary) -> list[tuple[str, str]]:
+    """Return the rows of a latency's table, in its own unit."""
+
+    def show(value: float | None) -> str:
+        if value is None:
+            return "too few samples"
+        return f"{value:,.0f}" if latency.unit == "instructions" else f"{value:.1f}"
+
+    return [
+        ("median", show(latency.median)),
+        ("MAD", show(latency.mad)),
+        ("minimum", show(latency.minimum)),
+        ("maximum", show(latency.maximum)),
+        ("p99", show(latency.p99)),
+    ]
 
 
 def _verdicts(plans: Sequence[Plan]) -> str:

@@ -1,0 +1,407 @@
+"""The stages in order: the only module that knows them all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import edgekit
+from edgekit.aot.compiler import compile_graph
+from edgekit.build.compare import compare_sizes
+from edgekit.build.platformio import build
+from edgekit.device.connect import open_device
+from edgekit.device.flash import flash
+from edgekit.device.measure import measure
+from edgekit.device.session import Session
+from edgekit.device.verify import verify
+from edgekit.engines import choose_engine, plan_engines, plan_model
+from edgekit.errors import (
+    BuildError,
+    CalibrationError,
+    DoesNotFitError,
+    InputError,
+    UnsupportedModelError,
+    VerificationError,
+)
+from edgekit.files import make_folder, write_file
+from edgekit.firmware.project import Project, TestVector, generate, write_project
+from edgekit.graph import Graph
+from edgekit.model.convert import convert
+from edgekit.model.evaluate import evaluate
+from edgekit.model.reader import read_model
+from edgekit.model.reference import run_reference
+from edgekit.model.samples import Samples
+from edgekit.model.tensors import quantize_samples
+from edgekit.model.variants import Variant
+from edgekit.progress import Progress, Silence
+from edgekit.report.markdown import render_markdown
+from edgekit.results import (
+    GeneratedProject,
+    LatencySummary,
+    Plan,
+    Run,
+    SizeComparison,
+    VariantResult,
+    Verification,
+    document,
+)
+from edgekit.targets import Target, load_target, target_names
+
+DEFAULT_SAMPLES = 100
+"""How many inputs a verification compares, if nothing else is asked for."""
+
+_RANDOM_SEED = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Model:
+    """A .tflite model in hand: its name, bytes and graph."""
+
+    name: str
+    data: bytes
+    graph: Graph
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Conversion:
+    """What to convert to: the integer type of inputs and outputs, and the samples."""
+
+    calibration: Samples | Callable[[], Any] | None = None
+    io_type: str = "int8"
+    per_channel_dense: bool = False
+    timeout_seconds: float = 600.0
+
+
+def load_model(path: Path) -> Model:
+    """Return the .tflite model in a file; its name is the file's stem."""
+    graph, data = read_model(path)
+    return Model(name=path.stem, data=data, graph=graph)
+
+
+def make_project(
+    model: Model, target: Target, engine: str, *, vector: TestVector | None = None
+) -> tuple[Project, Plan]:
+    """Return the firmware project for a model on a target, and its plan.
+
+    Raises:
+        UnsupportedModelError: The engine can't run the model there.
+        DoesNotFitError: It needs more memory than the target has.
+    """
+    plan = plan_model(model.graph, target, engine, model=model.name)
+    require_fit(plan, model.graph)
+    project = generate(
+        model.graph,
+        model.data,
+        target,
+        engine,
+        plan,
+        name=model.name,
+        compiled=compile_graph(model.graph) if engine == "aot" else None,
+        test_vector=vector,
+    )
+    return project, plan
+
+
+def require_fit(plan: Plan, graph: Graph) -> None:
+    """Raise unless the plan's model runs on its target and fits.
+
+    Raises:
+        UnsupportedModelError: The engine can't run the model.
+        DoesNotFitError: A memory bank is too small; the hint names what would do.
+    """
+    if not plan.runs:
+        raise UnsupportedModelError(
+            f"{plan.model} can't run on {plan.target} with {plan.engine}: "
+            + " ".join(problem.message for problem in plan.problems),
+            hint=" ".join(dict.fromkeys(problem.hint for problem in plan.problems)),
+        )
+    if plan.fits:
+        return
+    excess = [
+        f"{bank.bank} {-bank.slack_bytes} B too small"
+        for bank in (plan.flash, plan.sram)
+        if not bank.fits
+    ]
+    if plan.block_slack_bytes < 0:
+        excess.append(f"largest block {-plan.block_slack_bytes} B too small for the arena")
+    others = [
+        f"{other.target} ({other.engine})"
+        for other in plan_everywhere(graph, model=plan.model)
+        if other.fits and not load_target(other.target).is_emulated
+    ]
+    raise DoesNotFitError(
+        f"{plan.model} does not fit {plan.target} with {plan.engine}: {', '.join(excess)}.",
+        hint=f"It fits: {', '.join(others)}." if others else "It fits no board that is known.",
+    )
+
+
+def plan_everywhere(graph: Graph, *, model: str) -> tuple[Plan, ...]:
+    """Return the plans for every shipped target and each of its engines."""
+    return tuple(
+        plan
+        for name in target_names()
+        for plan in plan_engines(graph, load_target(name), None, model=model)
+    )
+
+
+def sample_inputs(model: Model, samples: Samples | None, count: int) -> tuple[bytes, ...]:
+    """Return the raw bytes of ``count`` inputs: from samples, or pseudo-random.
+
+    Random inputs use the whole range of the input's type and are the same each time.
+
+    Raises:
+        CalibrationError: There are no samples, or they don't have the model's shape.
+        UnsupportedModelError: Random inputs were asked for a float input.
+    """
+    if count < 1:
+        raise InputError("At least one sample is needed.", hint="Ask for --samples 100.")
+    if samples is not None:
+        if len(samples) == 0:
+            raise CalibrationError("There are no samples.", hint="Give at least one.")
+        return quantize_samples(model.graph, samples.take(count))
+    import numpy as np
+
+    for tensor in model.graph.main.input_tensors:
+        if tensor.dtype.is_float:
+            raise UnsupportedModelError(
+                f"Input {tensor.name!r} is {tensor.dtype.value}: random bytes mean nothing there.",
+                hint="Give samples with --data.",
+            )
+    size_bytes = sum(tensor.size_bytes for tensor in model.graph.main.input_tensors)
+    generator = np.random.default_rng(_RANDOM_SEED)
+    return tuple(generator.bytes(size_bytes) for _ in range(count))
+
+
+def verify_device(
+    session: Session, model: Model, inputs: Sequence[bytes], *, progress: Progress
+) -> Verification:
+    """Compare the device's raw outputs for ``inputs`` with the reference interpreter's."""
+    progress.stage("Computing the reference outputs")
+    reference = run_reference(model.data, inputs)
+    progress.stage(f"Verifying {len(inputs)} inputs on the device")
+    return verify(
+        session,
+        inputs,
+        reference.outputs,
+        graph=model.graph,
+        reference=reference.reference,
+        on_progress=progress.advance,
+    )
+
+
+def write_run(run: Run, folder: Path) -> None:
+    """Write ``report.md`` and ``report.json`` into the run's folder."""
+    write_file(folder / "report.md", render_markdown(run))
+    write_file(folder / "report.json", json.dumps(document("run", run=run), indent=2) + "\n")
+
+
+def deploy(
+    source: Path,
+    target: Target,
+    *,
+    folder: Path,
+    engine: str | None = None,
+    conversion: Conversion | None = None,
+    test: Samples | None = None,
+    samples: int = DEFAULT_SAMPLES,
+    also: Sequence[tuple[Target, str]] = (),
+    port: str | None = None,
+    progress: Progress | None = None,
+) -> Run:
+    """Take a model all the way to a device: convert, plan, generate, build, verify, measure.
+
+    Args:
+        source: A Keras model, a SavedModel, or a .tflite that is taken as it is.
+        target: The board.
+        folder: Where everything is written: ``models/``, ``projects/``, the report.
+        engine: ``"tflm"`` or ``"aot"``; the target's first if not given.
+        conversion: How to convert; needed unless ``source`` is a .tflite.
+        test: Held-out samples, for accuracy (if labelled) and verification; without
+            them pseudo-random inputs are verified.
+        samples: How many inputs to verify.
+        also: Further targets and engines to generate projects for, not to build.
+        port: The serial port; found by the board's USB ids if not given.
+        progress: Told what is going on.
+
+    Returns:
+        The run; its report is in ``folder``.
+
+    Raises:
+        EdgeKitError: A stage failed. After a wrong size or a failed verification the
+            report is written all the same.
+    """
+    watch = progress or Silence()
+    engine = choose_engine(target, engine)
+    model, variants, warnings = _obtain_models(source, folder, conversion, watch)
+    watch.stage("Checking every target")
+    plan = plan_model(model.graph, target, engine, model=model.name)
+    require_fit(plan, model.graph)
+    inputs = sample_inputs(model, test, samples)
+    if test is not None and test.labels is not None:
+        variants = _evaluate(variants, folder, test, watch)
+    run = Run(
+        model=model.name,
+        model_sha256=model.graph.sha256,
+        edgekit_version=edgekit.__version__,
+        target=target.name,
+        engine=engine,
+        plan=plan,
+        variants=variants,
+        verdicts=plan_everywhere(model.graph, model=model.name),
+        warnings=warnings,
+    )
+    watch.stage("Generating projects")
+    vector = _test_vector(model, inputs[0])
+    projects = [
+        _write_project(model, other, name, folder, vector)
+        for other, name in ((target, engine), *also)
+    ]
+    run = replace(run, projects=tuple(projects))
+    project_folder = folder / projects[0].folder
+    watch.stage(f"Building for {target.name}")
+    firmware = build(project_folder, target, on_line=watch.detail)
+    run = replace(run, sizes=compare_sizes(plan, firmware.sizes))
+    write_run(run, folder)
+    _require_exact_arena(run)
+    if not target.is_emulated:
+        watch.stage(f"Flashing {target.name}")
+        flash(project_folder, target, port=port, on_line=watch.detail)
+    with open_device(target, elf=firmware.elf, port=port) as session:
+        run = _exercise(run, session, model, inputs, watch)
+    write_run(run, folder)
+    require_exact(run.verification)
+    return run
+
+
+def _exercise(
+    run: Run, session: Session, model: Model, inputs: Sequence[bytes], watch: Progress
+) -> Run:
+    verification = verify_device(session, model, inputs, progress=watch)
+    watch.stage("Measuring")
+    latency: LatencySummary = measure(session, inputs=inputs[:5], on_progress=watch.advance)
+    info = session.optional_info()
+    return replace(
+        run,
+        verification=verification,
+        latency=latency,
+        device=dict(info.values) if info is not None else {},
+    )
+
+
+def require_exact(verification: Verification | None) -> None:
+    """Raise unless every output byte was the same.
+
+    Raises:
+        VerificationError: How many samples differ, and by how much.
+    """
+    if verification is None or verification.is_exact:
+        return
+    raise VerificationError(
+        f"{verification.mismatched_samples} of {verification.samples} samples differ from "
+        f"{verification.reference}, by up to {verification.max_steps} steps.",
+        hint="Don't use this firmware. Check that it was built from this model; another "
+        "engine or library may compute it right (edgekit check).",
+    )
+
+
+def _require_exact_arena(run: Run) -> None:
+    sizes = run.sizes
+    if run.engine == "aot" and sizes is not None and not sizes.arena_is_exact:
+        raise BuildError(
+            f"The linked arena has {sizes.arena_linked_bytes} B, the plan "
+            f"{sizes.arena_planned_bytes} B.",
+            hint="The project was changed after it was generated; generate it again.",
+        )
+
+
+def _obtain_models(
+    source: Path, folder: Path, conversion: Conversion | None, watch: Progress
+) -> tuple[Model, tuple[VariantResult, ...], tuple[str, ...]]:
+    """Return the model to deploy, what was converted, and the warnings."""
+    if source.suffix == ".tflite":
+        model = load_model(source)
+        models = make_folder(folder / "models")
+        write_file(models / source.name, model.data)
+        variant = _variant_result("as given", source.name, model.data, model.graph, ())
+        return model, (variant,), ()
+    settings = conversion or Conversion()
+    watch.stage(f"Converting {source.name}")
+    converted = convert(
+        source,
+        variants=(Variant.FLOAT32, Variant.INT8),
+        calibration=settings.calibration,
+        io_type=settings.io_type,
+        per_channel_dense=settings.per_channel_dense,
+        timeout_seconds=settings.timeout_seconds,
+        on_progress=watch.detail,
+    )
+    models = make_folder(folder / "models")
+    results = []
+    for item in converted:
+        name = f"{source.stem}_{item.variant.value}.tflite"
+        write_file(models / name, item.data)
+        results.append(
+            _variant_result(item.variant.value, name, item.data, item.graph, item.warnings)
+        )
+    chosen = converted[-1]
+    model = Model(
+        name=f"{source.stem}_{chosen.variant.value}", data=chosen.data, graph=chosen.graph
+    )
+    warnings = tuple(dict.fromkeys(text for item in converted for text in item.warnings))
+    return model, tuple(results), warnings
+
+
+def _variant_result(
+    variant: str, name: str, data: bytes, graph: Graph, warnings: tuple[str, ...]
+) -> VariantResult:
+    return VariantResult(
+        variant=variant,
+        file=f"models/{name}",
+        size_bytes=len(data),
+        sha256=graph.sha256,
+        warnings=warnings,
+    )
+
+
+def _evaluate(
+    variants: Sequence[VariantResult], folder: Path, test: Samples, watch: Progress
+) -> tuple[VariantResult, ...]:
+    watch.stage(f"Evaluating on {len(test)} samples")
+    evaluated = []
+    for index, variant in enumerate(variants):
+        result = evaluate((folder / variant.file).read_bytes(), test)
+        watch.advance(index + 1, len(variants))
+        evaluated.append(
+            replace(
+                variant,
+                accuracy=result.accuracy,
+                mean_absolute_error=result.mae,
+                samples=result.samples,
+            )
+        )
+    return tuple(evaluated)
+
+
+def _test_vector(model: Model, first: bytes) -> TestVector:
+    reference = run_reference(model.data, [first])
+    return TestVector(inputs=first, outputs=reference.outputs[0])
+
+
+def _write_project(
+    model: Model, target: Target, engine: str, folder: Path, vector: TestVector
+) -> GeneratedProject:
+    project, _ = make_project(model, target, engine, vector=vector)
+    relative = Path("projects") / f"{target.name}-{engine}"
+    make_folder(folder / "projects")
+    write_project(project, folder / relative, overwrite=True)
+    return GeneratedProject(target=target.name, engine=engine, folder=relative.as_posix())
+
+
+def compare_build(plan: Plan, folder: Path, target: Target, progress: Progress) -> SizeComparison:
+    """Build a generated project and return its linked sizes beside the plan's."""
+    progress.stage(f"Building for {target.name}")
+    firmware = build(folder, target, on_line=progress.detail)
+    return compare_sizes(plan, firmware.sizes)
