@@ -7,7 +7,8 @@ A type is a scalar, ``string``, an enumeration of :mod:`edgekit.model.schema`, o
 vector ``[type]`` of scalars.
 
 Source:
-    tensorflow/compiler/mlir/lite/schema/schema.fbs, union BuiltinOptions (version 3d).
+    tensorflow/compiler/mlir/lite/schema/schema.fbs, union BuiltinOptions (version 3d);
+    ``quant_spec`` of FullyConnectedOptions from LiteRT 2.3's schema.
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ BUILTIN_OPTIONS: tuple[Row, ...] = (
         (
             "fused_activation_function:ActivationFunctionType "
             "weights_format:FullyConnectedOptionsWeightsFormat keep_num_dims:bool "
-            "asymmetric_quantize_inputs:bool quantized_bias_type:TensorType"
+            "asymmetric_quantize_inputs:bool quantized_bias_type:TensorType quant_spec:[uint8]"
         ),
     ),
     Row("SoftmaxOptions", "SOFTMAX", "beta:float32"),
