@@ -14,6 +14,21 @@ from edgekit.plan.work import operator_macs
 from edgekit.results import to_json
 from edgekit.units import format_bytes, format_count
 
+_NAME_LENGTH = 36
+_USUAL = (False, "NONE", "DEFAULT", ())
+_USUAL_OF = frozenset(
+    {
+        ("stride_w", 1),
+        ("stride_h", 1),
+        ("dilation_w_factor", 1),
+        ("dilation_h_factor", 1),
+        ("depth_multiplier", 1),
+        ("quantized_bias_type", "FLOAT32"),
+        ("beta", 1.0),
+    }
+)
+"""Options that say nothing: 'inspect' leaves them out of its table, not of its JSON."""
+
 
 @click.command(name="inspect")
 @click.argument("model", type=click.Path(path_type=Path))
@@ -108,19 +123,33 @@ def _operator_row(operator: Operator, subgraph: Subgraph) -> Sequence[str]:
         str(operator.index),
         operator.custom_name or operator.name,
         str(operator.version),
-        ", ".join(tensor.name for tensor in outputs),
+        ", ".join(short_name(tensor.name) for tensor in outputs),
         ", ".join(shape(tensor) for tensor in outputs),
         ", ".join(tensor.dtype.value for tensor in outputs),
         format_bytes(constant_bytes) if constant_bytes else "",
         format_count(macs) if macs else "",
-        " ".join(f"{key}={value}" for key, value in operator.options.items()),
+        remarkable_options(operator),
     )
 
 
 def shape(tensor: Tensor) -> str:
-    """Return a shape as ``"1×28×28×1"``; a dynamic dimension as ``?``."""
-    signature = tensor.shape_signature or tensor.shape
-    return "×".join("?" if size < 0 else str(size) for size in signature) or "scalar"
+    """Return a shape as ``"1×28×28×1"``, a dynamic dimension as the 1 that it counts as."""
+    return "×".join(str(size) for size in tensor.shape) or "scalar"
+
+
+def short_name(name: str) -> str:
+    """Return the telling end of a tensor's name: the converter joins many with ``;``."""
+    last = name.split(";")[-1]
+    return last if len(last) <= _NAME_LENGTH else "…" + last[1 - _NAME_LENGTH :]
+
+
+def remarkable_options(operator: Operator) -> str:
+    """Return an operator's options without those that have their usual value."""
+    return " ".join(
+        f"{key.removesuffix('_factor').removeprefix('fused_')}={value}"
+        for key, value in operator.options.items()
+        if value not in _USUAL and (key, value) not in _USUAL_OF
+    )
 
 
 def kind_of(tensor: Tensor) -> str:

@@ -68,7 +68,11 @@ class Output:
         from rich.text import Text
 
         table = Table(
-            title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False
+            title=title or None,
+            title_justify="left",
+            box=box.SIMPLE_HEAD,
+            pad_edge=False,
+            show_header=any(columns),
         )
         for index, column in enumerate(columns):
             right = index < len(numeric) and numeric[index] == "r"
