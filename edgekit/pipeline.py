@@ -400,8 +400,23 @@ def _write_project(
     return GeneratedProject(target=target.name, engine=engine, folder=relative.as_posix())
 
 
-def compare_build(plan: Plan, folder: Path, target: Target, progress: Progress) -> SizeComparison:
-    """Build a generated project and return its linked sizes beside the plan's."""
+def build_project(
+    folder: Path, marker: Marker, *, progress: Progress
+) -> tuple[Firmware, SizeComparison]:
+    """Build a generated project; return the firmware, and its sizes beside the planned."""
+    target = load_target(marker.target)
     progress.stage(f"Building for {target.name}")
     firmware = build(folder, target, on_line=progress.detail)
-    return compare_sizes(plan, firmware.sizes)
+    return firmware, compare_sizes(marker, firmware.sizes)
+
+
+@contextlib.contextmanager
+def open_project(folder: Path, marker: Marker, *, port: str | None = None) -> Iterator[Session]:
+    """Boot a built project's emulated board, or open the port of the board that has it."""
+    with open_device(
+        load_target(marker.target),
+        elf=firmware_path(folder),
+        port=port,
+        model_sha256=marker.model_sha256,
+    ) as session:
+        yield session

@@ -15,6 +15,11 @@ from edgekit.results import to_json
 from edgekit.units import format_bytes, format_count
 
 _NAME_LENGTH = 36
+_LABELS = {
+    "fused_activation_function": "activation",
+    "dilation_w_factor": "dilation_w",
+    "dilation_h_factor": "dilation_h",
+}
 _USUAL = (False, "NONE", "DEFAULT", ())
 _USUAL_OF = frozenset(
     {
@@ -146,7 +151,7 @@ def short_name(name: str) -> str:
 def remarkable_options(operator: Operator) -> str:
     """Return an operator's options without those that have their usual value."""
     return " ".join(
-        f"{key.removesuffix('_factor').removeprefix('fused_')}={value}"
+        f"{_LABELS.get(key, key)}={value}"
         for key, value in operator.options.items()
         if value not in _USUAL and (key, value) not in _USUAL_OF
     )
