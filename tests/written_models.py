@@ -92,6 +92,6 @@ def change(path: str, value: object) -> Callable[[fb.ModelT], None]:
     return edit
 
 
-def tensor(model: fb.ModelT, name: str) -> fb.TensorT:
+def tensor_named(model: fb.ModelT, name: str) -> fb.TensorT:
     """Return the main subgraph's tensor of that name."""
     return next(item for item in model.subgraphs[0].tensors if item.name == name)

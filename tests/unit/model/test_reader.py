@@ -16,10 +16,11 @@ import tflite_writer
 from ai_edge_litert import schema_py_generated as fb
 from tflite_writer import ModelWriter
 from written_models import (
+    WRITTEN,
     edited,
     small_model,
     stateful_model,
-    tensor,
+    tensor_named,
 )
 
 from edgekit.errors import InvalidModelError
@@ -185,8 +186,8 @@ def test_the_graph_can_not_be_changed():
 
 def test_a_single_zero_point_is_widened_and_none_means_zero():
     def single(model: fb.ModelT) -> None:
-        tensor(model, "kernel").quantization.zeroPoint = [3]
-        tensor(model, "bias").quantization.zeroPoint = None
+        tensor_named(model, "kernel").quantization.zeroPoint = [3]
+        tensor_named(model, "bias").quantization.zeroPoint = None
 
     tensors = read_graph(edited(single)).main.tensors
     assert tensors[1].quantization.zero_points == (3, 3)
@@ -195,7 +196,7 @@ def test_a_single_zero_point_is_widened_and_none_means_zero():
 
 def test_an_empty_quantisation_table_is_none():
     def empty(model: fb.ModelT) -> None:
-        tensor(model, "features").quantization = fb.QuantizationParametersT()
+        tensor_named(model, "features").quantization = fb.QuantizationParametersT()
 
     assert read_graph(edited(empty)).main.tensors[3].quantization is None
 
@@ -204,7 +205,7 @@ def test_a_blockwise_quantisation_is_not_taken_for_a_scale():
     def blockwise(model: fb.ModelT) -> None:
         details = fb.BlockwiseQuantizationT()
         details.blockSize = 32
-        quantization = tensor(model, "dense").quantization
+        quantization = tensor_named(model, "dense").quantization
         quantization.detailsType = fb.QuantizationDetails.BlockwiseQuantization
         quantization.details = details
 
@@ -213,7 +214,7 @@ def test_a_blockwise_quantisation_is_not_taken_for_a_scale():
 
 def test_a_degenerate_scale_is_left_to_other_checks():
     def degenerate(model: fb.ModelT) -> None:
-        tensor(model, "scores").quantization.scale = [0.0]
+        tensor_named(model, "scores").quantization.scale = [0.0]
 
     assert read_graph(edited(degenerate)).main.output_tensors[0].scale == 0.0
 
@@ -259,7 +260,7 @@ def test_a_constant_without_elements_is_a_constant():
 
 def test_a_sparse_constant_is_marked_and_its_size_not_compared():
     def sparse(model: fb.ModelT) -> None:
-        dense = tensor(model, "dense")
+        dense = tensor_named(model, "dense")
         dense.sparsity = fb.SparsityParametersT()
         model.buffers[dense.buffer].data = np.ones(5, np.uint8)
 
@@ -285,7 +286,7 @@ def test_a_name_that_is_not_utf_8_is_escaped():
 def behind_the_flatbuffer(place: Callable[[int], tuple[int, int]]) -> bytes:
     """A model over 2 GB keeps its buffers so: outside, at an offset in the file."""
     model = small_model()
-    held = model.model.buffers[tensor(model.model, "dense").buffer]
+    held = model.model.buffers[tensor_named(model.model, "dense").buffer]
     payload = bytes(range(24))
     held.data = None
     held.offset, held.size = 2**40, len(payload)
