@@ -35,12 +35,14 @@ class _Failure:
     hint: str
 
 
-_FAILURES = (
-    _Failure(
-        pattern=re.compile(r"HTTPClientError|InternetConnectionError|UnknownPackageError"),
-        message="PlatformIO could not download what this board needs",
-        hint="Check the network and proxy, and try again.",
-    ),
+_OFFLINE = _Failure(
+    pattern=re.compile(r"HTTPClientError|InternetConnectionError|UnknownPackageError"),
+    message="PlatformIO could not download what this board needs",
+    hint="Check the network and proxy, and try again.",
+)
+
+_UPLOAD_FAILURES = (
+    _OFFLINE,
     _Failure(
         pattern=re.compile(r"Permission denied|Errno 13|insufficient permissions|LIBUSB_ERROR_ACC"),
         message="no permission to use the port or the debug probe",
@@ -143,17 +145,15 @@ def flash(
 def failure(completed: process.Completed, target: Target) -> BuildError | DeviceError:
     """Return what a failed upload means, with the tool's last lines."""
     said = f"\n{completed.tail(_TAIL_LINES)}"
-    known = next((item for item in _FAILURES if item.pattern.search(completed.output)), None)
-    is_upload = "*** [upload]" in completed.output or "Uploading" in completed.output
-    if not is_upload:
-        return BuildError(
-            f"The firmware for {target.title} could not be built"
-            f"{': ' + known.message if known else ''}.{said}",
-            hint=known.hint if known else "The tool's last lines say why.",
-        )
+    has_uploaded = "*** [upload]" in completed.output or "Uploading" in completed.output
+    failures = _UPLOAD_FAILURES if has_uploaded else (_OFFLINE,)
+    known = next((item for item in failures if item.pattern.search(completed.output)), None)
+    kind = DeviceError if has_uploaded else BuildError
+    what = f"Can't {'flash' if has_uploaded else 'build the firmware for'} {target.title}"
     if known is not None:
-        return DeviceError(f"Can't flash {target.title}: {known.message}.{said}", hint=known.hint)
-    return DeviceError(
-        f"Flashing {target.title} failed with {process.describe_exit(completed.returncode)}.{said}",
-        hint="The tool's last lines say why. Attach the board again and retry.",
+        return kind(f"{what}: {known.message}.{said}", hint=known.hint)
+    return kind(
+        f"{what}: PlatformIO ended with {process.describe_exit(completed.returncode)}.{said}",
+        hint="The tool's last lines say why."
+        + (" Attach the board again and retry." if has_uploaded else ""),
     )
