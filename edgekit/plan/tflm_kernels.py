@@ -1,0 +1,357 @@
+"""What each TFLM kernel takes from the arena's tail, and which scratch buffers it asks for.
+
+The rules are those of tensorflow/tflite-micro 90b983c, read from its kernels and
+confirmed by measurement under QEMU (Cortex-M3 and M4, arm-none-eabi-gcc 12.2), for two
+sets of kernels: TFLM's reference ones and CMSIS-NN.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from edgekit.graph import DType, Operator, OptionValue, Subgraph, Tensor
+from edgekit.plan.tflm_sizes import INIT_BYTES, OPTIONS_STRUCT, TENSOR_BYTES
+from edgekit.units import align_up
+
+_INT = 4
+"""sizeof(int), a pointer, int32_t on every target that TFLM runs on."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TflmBuild:
+    """How TFLM is compiled: its kernels, the core's DSP instructions, its structures.
+
+    ``short_enums``: an enumeration takes one byte where that suffices (arm-none-eabi);
+    otherwise four (Xtensa, RISC-V). ``static_memory``: TF_LITE_STATIC_MEMORY is
+    defined, which leaves out what only TFLite needs of a tensor and of a node.
+    """
+
+    kernels: str
+    has_dsp: bool
+    short_enums: bool
+    static_memory: bool = True
+
+    @property
+    def is_cmsis(self) -> bool:
+        """Whether the optimised kernels are CMSIS-NN's."""
+        return self.kernels == "cmsis-nn"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Prepared:
+    """What a kernel's Prepare allocates: tail arrays and scratch buffers, in bytes.
+
+    ``early_tensors`` are the temporary tensors held while it takes its arrays, where
+    it later takes all of them a second time; empty for a kernel that takes them once.
+    """
+
+    persistent: tuple[int, ...] = ()
+    scratch: tuple[int, ...] = ()
+    early_tensors: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Node:
+    """An operator with its tensors, as a kernel's Prepare sees it."""
+
+    operator: Operator
+    inputs: tuple[Tensor | None, ...]
+    outputs: tuple[Tensor, ...]
+    build: TflmBuild
+
+    def input(self, position: int) -> Tensor | None:
+        """Return an input; ``None`` if it is absent."""
+        return self.inputs[position] if position < len(self.inputs) else None
+
+    def option(self, key: str, default: int = 0) -> int:
+        """Return a whole-number option."""
+        value: OptionValue = self.operator.options.get(key, default)
+        return value if isinstance(value, int) else default
+
+
+def make_node(subgraph: Subgraph, operator: Operator, build: TflmBuild) -> Node:
+    """Return an operator with its tensors looked up."""
+    tensors = subgraph.tensors
+    return Node(
+        operator=operator,
+        inputs=tuple(tensors[index] if index >= 0 else None for index in operator.inputs),
+        outputs=tuple(tensors[index] for index in operator.outputs),
+        build=build,
+    )
+
+
+def options_struct(node: Node) -> tuple[int, int]:
+    """Return size and alignment of the operator's parsed options; (0, 1) if it has none.
+
+    Source:
+        tflite-micro 90b983c: flatbuffer_conversions.cc (which struct an operator has),
+        builtin_op_data.h (the structs), sizes as compiled by arm-none-eabi-gcc 12.2 with
+        and without -fshort-enums.
+    """
+    short_size, short_align, long_size, long_align = OPTIONS_STRUCT.get(
+        node.operator.name, (0, 1, 0, 1)
+    )
+    return (short_size, short_align) if node.build.short_enums else (long_size, long_align)
+
+
+def init_bytes(node: Node) -> int:
+    """Return the size of the kernel's own data, allocated by Init; 0 if it has none."""
+    reference, cmsis = INIT_BYTES.get(node.operator.name, (0, 0))
+    return cmsis if node.build.is_cmsis else reference
+
+
+def prepare(node: Node) -> Prepared:
+    """Return what the kernel's Prepare allocates."""
+    rule = _PREPARE.get(node.operator.name)
+    return rule(node) if rule is not None else Prepared()
+
+
+def _is_quantized(tensor: Tensor | None) -> bool:
+    return tensor is not None and tensor.dtype in (DType.INT8, DType.INT16)
+
+
+def _scale_count(tensor: Tensor | None) -> int:
+    return len(tensor.quantization.scales) if tensor is not None and tensor.quantization else 0
+
+
+def _windows(node: Node, image: Tensor, kernel: Tensor) -> tuple[bool, bool, int, int]:
+    """Return (padded at all, dilated, top padding, left padding) of a convolution."""
+    dilation = (node.option("dilation_h_factor", 1), node.option("dilation_w_factor", 1))
+    if node.operator.options.get("padding") != "SAME":
+        return (False, max(dilation) > 1, 0, 0)
+    strides = (node.option("stride_h", 1), node.option("stride_w", 1))
+    before: list[int] = []
+    for axis in (0, 1):
+        size = image.shape[1 + axis]
+        window = (kernel.shape[1 + axis] - 1) * dilation[axis] + 1
+        output = -(-size // max(strides[axis], 1))
+        before.append(max((output - 1) * strides[axis] + window - size, 0) // 2)
+    return (any(before), max(dilation) > 1, before[0], before[1])
+
+
+def _conv_2d(node: Node) -> Prepared:
+    image, kernel = node.input(0), node.input(1)
+    if image is None or kernel is None or len(kernel.shape) != 4 or len(image.shape) != 4:
+        return Prepared()
+    per_channel = (_INT * kernel.shape[0],) * 2
+    early = (0, 1)
+    if not node.build.is_cmsis:
+        scratch = (kernel.element_count,) if kernel.dtype is DType.INT4 else ()
+        return Prepared(persistent=per_channel, scratch=scratch, early_tensors=early)
+    if not _is_quantized(image):
+        return Prepared(early_tensors=early)
+    (_, height, width, channels) = kernel.shape
+    padded, dilated, _, _ = _windows(node, image, kernel)
+    if image.dtype is DType.INT16:
+        scratch_bytes = _INT * image.shape[3] * height * width
+    elif height == width == 1 and not padded and not dilated and channels == image.shape[3]:
+        scratch_bytes = 0
+    else:
+        scratch_bytes = _INT * align_up(height * width * image.shape[3], 4)
+    return Prepared(
+        persistent=per_channel,
+        scratch=(scratch_bytes,) if scratch_bytes else (),
+        early_tensors=early,
+    )
+
+
+def _depthwise_conv_2d(node: Node) -> Prepared:
+    image, kernel = node.input(0), node.input(1)
+    if image is None or kernel is None or len(kernel.shape) != 4 or len(image.shape) != 4:
+        return Prepared()
+    per_channel = (_INT * kernel.shape[3],) * 2
+    early = (0, 1)
+    if not node.build.is_cmsis:
+        scratch = (kernel.element_count,) if kernel.dtype is DType.INT4 else ()
+        return Prepared(persistent=per_channel, scratch=scratch, early_tensors=early)
+    if not _is_quantized(image):
+        return Prepared(early_tensors=early)
+    (_, height, width, channels) = kernel.shape
+    _, dilated, top, left = _windows(node, image, kernel)
+    optimised = (
+        image.dtype is DType.INT8
+        and channels == image.shape[3]
+        and image.shape[0] == 1
+        and not dilated
+        and not (height == width == 3 and top <= 1 and left <= 1)
+    )
+    scratch_bytes = 2 * channels * height * width if optimised and node.build.has_dsp else 0
+    return Prepared(
+        persistent=per_channel,
+        scratch=(scratch_bytes,) if scratch_bytes else (),
+        early_tensors=early,
+    )
+
+
+def _fully_connected(node: Node) -> Prepared:
+    image, weights = node.input(0), node.input(1)
+    if image is None or weights is None or not weights.shape:
+        return Prepared()
+    scales = _scale_count(weights)
+    per_channel = scales > 1 and _is_quantized(image)
+    scratch: tuple[int, ...] = ()
+    if not node.build.is_cmsis:
+        if weights.dtype is DType.INT4:
+            scratch = (weights.element_count,)
+    elif (
+        image.dtype is DType.INT8
+        and len(node.outputs[0].shape) > 2
+        and weights.shape[-1] % 4 == 0
+        and not per_channel
+    ):
+        scratch = (2 * _INT * node.outputs[0].shape[-1],)
+    return Prepared(persistent=(_INT * scales,) * 2 if per_channel else (), scratch=scratch)
+
+
+def _average_pool_2d(node: Node) -> Prepared:
+    image = node.input(0)
+    if node.build.is_cmsis and node.build.has_dsp and image is not None and _is_quantized(image):
+        return Prepared(scratch=(_INT * image.shape[-1],))
+    return Prepared()
+
+
+def _softmax(node: Node) -> Prepared:
+    image = node.input(0)
+    if image is not None and image.dtype is DType.INT16:
+        return Prepared(persistent=(1026, 1026))
+    return Prepared()
+
+
+def _mirror_pad(node: Node) -> Prepared:
+    image = node.input(0)
+    return Prepared(scratch=(_INT * len(image.shape),) * 2 if image is not None else ())
+
+
+def _reduce(node: Node) -> Prepared:
+    image, axes = node.input(0), node.input(1)
+    if image is None or axes is None:
+        return Prepared()
+    return Prepared(scratch=(_INT * len(image.shape), _INT * axes.element_count))
+
+
+def _mean(node: Node) -> Prepared:
+    sums = (_INT * node.outputs[0].element_count,) if _is_quantized(node.input(0)) else ()
+    return Prepared(scratch=sums + _reduce(node).scratch)
+
+
+def _transpose_conv(node: Node) -> Prepared:
+    kernel, image = node.input(1), node.input(2)
+    if kernel is None or image is None or len(kernel.shape) != 4 or len(image.shape) != 4:
+        return Prepared()
+    (out_channels, height, width, in_channels) = kernel.shape
+    output = node.outputs[0].element_count
+    scratch: tuple[int, ...] = ()
+    if image.dtype is DType.INT16:
+        scratch = (8 * output,)
+    elif image.dtype is DType.INT8 and not node.build.is_cmsis:
+        scratch = (_INT * output,)
+    elif image.dtype is DType.INT8:
+        strides = (node.option("stride_h", 1), node.option("stride_w", 1))
+        if max(strides) <= 2 and in_channels > 16:
+            columns = height * width * in_channels
+            scratch = (_INT * align_up(columns, 4), columns * out_channels)
+        else:
+            row = (image.shape[2] - 1) * strides[1] + max(width, strides[0])
+            scratch = (row * out_channels * max(height, strides[0]) * _INT, 0)
+    return Prepared(persistent=(_INT * out_channels,) * 2, scratch=scratch, early_tensors=(1, 2))
+
+
+def _svdf(node: Node) -> Prepared:
+    image, feature = node.input(0), node.input(1)
+    if image is None or feature is None or not image.shape or not feature.shape:
+        return Prepared()
+    (batch, filters) = (image.shape[0], feature.shape[0])
+    first = _INT * batch * filters
+    if image.dtype is DType.INT8:
+        return Prepared(scratch=(first, _INT * batch * (filters // max(node.option("rank", 1), 1))))
+    return Prepared(scratch=(first,))
+
+
+_LSTM_CELL_STATE = 19
+_LSTM_RECURRENT_WEIGHTS = 5
+"""Positions among the inputs: tflite-micro 90b983c, lstm_shared.h."""
+
+
+def _lstm(node: Node) -> Prepared:
+    image, recurrent = node.input(0), node.input(_LSTM_RECURRENT_WEIGHTS)
+    cell = node.input(_LSTM_CELL_STATE)
+    if image is None or recurrent is None or cell is None or len(image.shape) != 3:
+        return Prepared()
+    hidden = recurrent.shape[-1]
+    batch = image.shape[1 if node.operator.options.get("time_major") else 0]
+    buffer = batch * hidden * cell.dtype.bits // 8
+    if node.build.is_cmsis and _is_quantized(image) and cell.dtype is DType.INT16:
+        sums = hidden * (4 if image.dtype is DType.INT8 else 8)
+        return Prepared(persistent=(sums,) * 8, scratch=(buffer,) * 3)
+    return Prepared(scratch=(buffer,) * 4)
+
+
+def _batch_matmul(node: Node) -> Prepared:
+    left, right = node.input(0), node.input(1)
+    if left is None or right is None:
+        return Prepared()
+    persistent: list[int] = [28] if _is_quantized(left) else []
+    transposed = [left] if node.operator.options.get("adj_x") else []
+    transposed += [] if node.operator.options.get("adj_y") else [right]
+    for tensor in transposed:
+        persistent += [12, _INT * (1 + len(tensor.shape)), tensor.size_bytes]
+    persistent.append(_INT * (1 + len(node.outputs[0].shape)))
+    return Prepared(persistent=tuple(persistent))
+
+
+def _add_n(node: Node) -> Prepared:
+    persistent = (40,) if _is_quantized(node.input(0)) else ()
+    return Prepared(persistent=persistent, scratch=(_INT * len(node.inputs),))
+
+
+def _output_shape(node: Node) -> Prepared:
+    """Kernels that copy their output's dimensions into the tail, to change them."""
+    return Prepared(persistent=(_INT * (1 + len(node.outputs[0].shape)),))
+
+
+def _if_int8(size_bytes: int) -> Callable[[Node], Prepared]:
+    def rule(node: Node) -> Prepared:
+        image = node.input(0)
+        is_int8 = image is not None and image.dtype is DType.INT8
+        return Prepared(persistent=(size_bytes,) if is_int8 else ())
+
+    return rule
+
+
+_PREPARE: Mapping[str, Callable[[Node], Prepared]] = {
+    "ADD_N": _add_n,
+    "AVERAGE_POOL_2D": _average_pool_2d,
+    "BATCH_MATMUL": _batch_matmul,
+    "CONV_2D": _conv_2d,
+    "CUMSUM": _if_int8(36),
+    "DEPTH_TO_SPACE": _output_shape,
+    "DEPTHWISE_CONV_2D": _depthwise_conv_2d,
+    "FULLY_CONNECTED": _fully_connected,
+    "GATHER": _output_shape,
+    "GATHER_ND": _output_shape,
+    "LOG_SOFTMAX": _if_int8(28),
+    "MEAN": _mean,
+    "MIRROR_PAD": _mirror_pad,
+    "REDUCE_MAX": _reduce,
+    "REDUCE_MIN": _reduce,
+    "SOFTMAX": _softmax,
+    "SPACE_TO_DEPTH": _output_shape,
+    "SUM": _mean,
+    "SVDF": _svdf,
+    "TRANSPOSE_CONV": _transpose_conv,
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": _lstm,
+}
+
+
+def temporary_bytes(tensor: Tensor, build: TflmBuild) -> int:
+    """Return the bytes of a TfLiteTensor with its quantisation, each part a multiple of 4."""
+    structure = TENSOR_BYTES[build.static_memory, build.short_enums]
+    scales = _scale_count(tensor)
+    return structure + (12 + _INT * (1 + scales) if scales else 0)
+
+
+def element_bytes(tensor: Tensor) -> int:
+    """Return the bytes of a tensor as TFLM allocates it (a variable, for instance)."""
+    return math.prod(tensor.shape) * max(tensor.dtype.bits // 8, 1)

@@ -1,0 +1,121 @@
+"""Sizes of TFLM's structures: what each kernel keeps, and each operator's options.
+
+Source:
+    tensorflow/tflite-micro 90b983c compiled by arm-none-eabi-gcc 12.2 for a 32-bit Arm
+    target, and for the options also without -fshort-enums.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+NODE_BYTES: Mapping[bool, int] = {True: 32, False: 44}
+"""sizeof(NodeAndRegistration), with TF_LITE_STATIC_MEMORY and without."""
+
+TENSOR_BYTES: Mapping[tuple[bool, bool], int] = {
+    (True, True): 32,
+    (True, False): 40,
+    (False, True): 64,
+    (False, False): 72,
+}
+"""sizeof(TfLiteTensor), by TF_LITE_STATIC_MEMORY and short enums."""
+
+INIT_BYTES: Mapping[str, tuple[int, int]] = {
+    "ABS": (28, 28),
+    "ADD": (60, 60),
+    "AVERAGE_POOL_2D": (32, 36),
+    "BATCH_MATMUL": (16, 36),
+    "CALL_ONCE": (8, 8),
+    "CONCATENATION": (24, 24),
+    "CONV_2D": (56, 60),
+    "DEPTHWISE_CONV_2D": (56, 60),
+    "DEQUANTIZE": (32, 32),
+    "DIV": (28, 28),
+    "ELU": (256, 256),
+    "EQUAL": (32, 32),
+    "FULLY_CONNECTED": (48, 72),
+    "GREATER": (32, 32),
+    "GREATER_EQUAL": (32, 32),
+    "HARD_SWISH": (20, 20),
+    "L2_NORMALIZATION": (4, 4),
+    "LEAKY_RELU": (24, 24),
+    "LESS": (32, 32),
+    "LESS_EQUAL": (32, 32),
+    "LOGISTIC": (16, 16),
+    "MAX_POOL_2D": (32, 36),
+    "MEAN": (44, 44),
+    "MIRROR_PAD": (20, 20),
+    "MUL": (36, 36),
+    "NOT_EQUAL": (32, 32),
+    "PAD": (56, 56),
+    "PADV2": (56, 56),
+    "PRELU": (28, 28),
+    "QUANTIZE": (32, 32),
+    "REDUCE_MAX": (44, 44),
+    "REDUCE_MIN": (44, 44),
+    "RELU": (28, 28),
+    "RELU6": (8, 8),
+    "RSQRT": (28, 28),
+    "SELECT_V2": (1, 1),
+    "SOFTMAX": (56, 64),
+    "SPACE_TO_BATCH_ND": (4, 4),
+    "SQUARED_DIFFERENCE": (112, 112),
+    "STRIDED_SLICE": (84, 84),
+    "SUB": (52, 52),
+    "SUM": (44, 44),
+    "SVDF": (36, 40),
+    "TANH": (16, 16),
+    "TRANSPOSE_CONV": (72, 76),
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": (688, 912),
+    "VAR_HANDLE": (4, 4),
+}
+"""sizeof the kernel's OpData: (reference, CMSIS-NN). Kernels not listed have none."""
+
+OPTIONS_STRUCT: Mapping[str, tuple[int, int, int, int]] = {
+    "ADD": (2, 1, 8, 4),
+    "ARG_MAX": (1, 1, 4, 4),
+    "ARG_MIN": (1, 1, 4, 4),
+    "AVERAGE_POOL_2D": (40, 4, 40, 4),
+    "BATCH_MATMUL": (3, 1, 3, 1),
+    "CALL_ONCE": (4, 4, 4, 4),
+    "CAST": (2, 1, 8, 4),
+    "CONCATENATION": (8, 4, 8, 4),
+    "CONV_2D": (28, 4, 28, 4),
+    "CUMSUM": (2, 1, 2, 1),
+    "DEPTHWISE_CONV_2D": (28, 4, 28, 4),
+    "DEPTH_TO_SPACE": (4, 4, 4, 4),
+    "DIV": (1, 1, 4, 4),
+    "FULLY_CONNECTED": (5, 1, 16, 4),
+    "GATHER": (8, 4, 8, 4),
+    "IF": (8, 4, 8, 4),
+    "L2_NORMALIZATION": (1, 1, 4, 4),
+    "L2_POOL_2D": (40, 4, 40, 4),
+    "LEAKY_RELU": (4, 4, 4, 4),
+    "MAX_POOL_2D": (40, 4, 40, 4),
+    "MEAN": (1, 1, 1, 1),
+    "MIRROR_PAD": (1, 1, 4, 4),
+    "MUL": (1, 1, 4, 4),
+    "PACK": (8, 4, 8, 4),
+    "REDUCE_ALL": (1, 1, 1, 1),
+    "REDUCE_MAX": (1, 1, 1, 1),
+    "REDUCE_MIN": (1, 1, 1, 1),
+    "RESHAPE": (36, 4, 36, 4),
+    "RESIZE_BILINEAR": (2, 1, 2, 1),
+    "RESIZE_NEAREST_NEIGHBOR": (2, 1, 2, 1),
+    "SHAPE": (1, 1, 4, 4),
+    "SOFTMAX": (4, 4, 4, 4),
+    "SPACE_TO_DEPTH": (4, 4, 4, 4),
+    "SPLIT": (4, 4, 4, 4),
+    "SPLIT_V": (4, 4, 4, 4),
+    "SQUEEZE": (36, 4, 36, 4),
+    "STRIDED_SLICE": (24, 4, 24, 4),
+    "SUB": (2, 1, 8, 4),
+    "SUM": (1, 1, 1, 1),
+    "SVDF": (8, 4, 12, 4),
+    "TRANSPOSE_CONV": (16, 4, 20, 4),
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": (16, 4, 16, 4),
+    "UNPACK": (8, 4, 8, 4),
+    "VAR_HANDLE": (8, 4, 8, 4),
+    "WHILE": (8, 4, 8, 4),
+}
+"""Parsed options: size and alignment with short enums, then with four-byte enums."""
