@@ -278,7 +278,8 @@ def _quantization(owner: Table, shape: tuple[int, ...], dtype: DType) -> Quantiz
     lowest, highest = _ZERO_POINT_RANGES.get(dtype, _INT64_RANGE)
     if min(zero_points) < lowest or max(zero_points) > highest:
         raise corrupt(where, f"a zero point lies outside of {dtype.value}")
-    axis = table.scalar(6, "int32")
+    # A list has but one axis; old converters write its weights' axis there.
+    axis = table.scalar(6, "int32") if len(shape) > 1 else 0
     if len(scales) > 1:
         if not 0 <= axis < len(shape):
             raise corrupt(where, f"quantised along axis {axis} of the shape {_shown(shape)}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import graphlib
 from collections.abc import Mapping
 
+from edgekit.errors import InvalidModelError
 from edgekit.graph import ABSENT, Graph, Operator, Subgraph
 from edgekit.model.flatbuffer import WHOLE, corrupt
 
@@ -111,7 +112,14 @@ def _check_operator(
         if not 0 <= index < count:
             raise corrupt(place, f"input tensor {index} does not exist; there are {count}")
         if index not in available:
-            raise corrupt(place, f"it reads tensor {_named(subgraph, index)} before it is computed")
+            read = _named(subgraph, index)
+            if operator.name == "CUSTOM":
+                raise InvalidModelError(
+                    f"{place} works in tensor {read}, which nothing computes.",
+                    hint="A model compiled for an accelerator does so (e.g. by Vela, for Ethos-U):"
+                    " give the .tflite from before.",
+                )
+            raise corrupt(place, f"it reads tensor {read} before it is computed")
     for index in operator.intermediates:
         if index != ABSENT and not 0 <= index < count:
             raise corrupt(place, f"intermediate tensor {index} does not exist; there are {count}")

@@ -60,7 +60,7 @@ def assert_same_tensor(tensor: Tensor, official: fb.TensorT, model: fb.ModelT) -
     assert tensor.quantization == Quantization(
         scales=tuple(scales),
         zero_points=tuple(points * len(scales) if len(points) == 1 else points),
-        axis=quantization.quantizedDimension,
+        axis=quantization.quantizedDimension if len(tensor.shape) > 1 else 0,
     )
 
 
@@ -192,6 +192,14 @@ def test_a_single_zero_point_is_widened_and_none_means_zero():
     tensors = read_graph(edited(single)).main.tensors
     assert tensors[1].quantization.zero_points == (3, 3)
     assert tensors[2].quantization.zero_points == (0, 0)
+
+
+def test_a_list_is_quantised_along_its_only_axis():
+    def old_converter(model: fb.ModelT) -> None:
+        tensor_named(model, "bias").quantization.quantizedDimension = 3
+
+    bias = read_graph(edited(old_converter)).main.tensors[2]
+    assert bias.quantization == Quantization(scales=(0.125, 0.25), zero_points=(0, 0), axis=0)
 
 
 def test_an_empty_quantisation_table_is_none():

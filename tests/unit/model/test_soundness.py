@@ -114,6 +114,16 @@ def test_a_not_finite_option_is_refused():
         read_graph(model.bytes())
 
 
+def test_a_model_compiled_for_an_accelerator_is_told_from_a_corrupt_one():
+    model = ModelWriter()
+    x, scratch = model.input((1, 4)), model.tensor((1, 64))
+    model.output(model.op("CUSTOM", [x, scratch], model.tensor((1, 4)), custom_name="ethos-u"))
+    with pytest.raises(InvalidModelError, match="operator 0 \\('ethos-u'\\) works in") as caught:
+        read_graph(model.bytes())
+    assert "Vela" in caught.value.hint
+    assert "corrupt" not in caught.value.message
+
+
 def test_weights_in_another_file_are_refused_with_the_way_out():
     with pytest.raises(InvalidModelError, match="in another file") as caught:
         read_graph(edited(change("tensors.1.externalBuffer", 1)))
