@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edgekit.errors import TargetError, UnsupportedModelError, did_you_mean
+from edgekit.firmware.marker import MARKER, marker_text
 from edgekit.firmware.render import render_folder
 from edgekit.firmware.sketch import Sketch, TestVector, make_sketch
-from edgekit.firmware.write import MARKER, write_project
+from edgekit.firmware.write import write_project
 from edgekit.graph import Graph
-from edgekit.results import SCHEMA_VERSION, Plan
+from edgekit.results import Plan
 from edgekit.targets import EngineSupport, Target
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def generate(
     files |= render_folder(SHARED_TEMPLATE, sketch, into="src", leave_out=unused)
     if engine == "aot":
         files |= {f"src/{path}": text for path, text in _compile(graph, compiled).items()}
-    files[MARKER] = _marker(sketch, files)
+    files[MARKER] = marker_text(plan, name=sketch.model_name, files=tuple(files))
     return Project(
         name=sketch.model_name,
         target=target.name,
@@ -120,18 +120,3 @@ def _compile(graph: Graph, compiled: Compiled | None) -> Mapping[str, str]:
 
         compiled = compile_graph(graph)
     return compiled.files
-
-
-def _marker(sketch: Sketch, files: Mapping[str, str]) -> str:
-    """Return the text of the file that makes a folder an EdgeKit project."""
-    content = {
-        "schema_version": SCHEMA_VERSION,
-        "kind": "project",
-        "edgekit_version": sketch.version,
-        "name": sketch.model_name,
-        "target": sketch.target,
-        "engine": sketch.engine,
-        "model_sha256": sketch.model_sha256,
-        "files": sorted([*files, MARKER]),
-    }
-    return json.dumps(content, indent=2) + "\n"

@@ -12,12 +12,10 @@ from typing import TYPE_CHECKING
 
 from edgekit.errors import OutputError
 from edgekit.firmware.lock import project_lock
+from edgekit.firmware.marker import MARKER
 
 if TYPE_CHECKING:
     from edgekit.firmware.project import Project
-
-MARKER = "edgekit.json"
-"""The file that makes a folder an EdgeKit project."""
 
 
 def write_project(project: Project, folder: Path, *, overwrite: bool = False) -> None:
