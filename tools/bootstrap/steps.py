@@ -146,4 +146,4 @@ def _overwrite(text: str) -> None:
 def _lines(log: Path) -> list[str]:
     """Return the lines of a tool's output that say something."""
     text = log.read_text(encoding="utf-8", errors="replace")
-    return [line.strip() for line in text.splitlines() if line.strip()]
+    return [line.rstrip() for line in text.splitlines() if line.strip()]
