@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import edgekit
 from edgekit.aot.compiler import compile_graph
 from edgekit.build.compare import compare_sizes
-from edgekit.build.platformio import build
+from edgekit.build.platformio import Firmware, build, firmware_path
 from edgekit.device.connect import open_device
 from edgekit.device.flash import flash
 from edgekit.device.measure import measure
@@ -27,6 +28,7 @@ from edgekit.errors import (
     VerificationError,
 )
 from edgekit.files import make_folder, write_file
+from edgekit.firmware.marker import Marker
 from edgekit.firmware.project import Project, TestVector, generate, write_project
 from edgekit.graph import Graph
 from edgekit.model.convert import convert
@@ -235,7 +237,7 @@ def deploy(
     """
     watch = progress or Silence()
     engine = choose_engine(target, engine)
-    model, variants, warnings = _obtain_models(source, folder, conversion, watch)
+    model, variants, warnings = _obtain_models(source, folder, conversion, test, watch)
     watch.stage("Checking every target")
     plan = plan_model(model.graph, target, engine, model=model.name)
     require_fit(plan, model.graph)
@@ -318,7 +320,11 @@ def _require_exact_arena(run: Run) -> None:
 
 
 def _obtain_models(
-    source: Path, folder: Path, conversion: Conversion | None, watch: Progress
+    source: Path,
+    folder: Path,
+    conversion: Conversion | None,
+    test: Samples | None,
+    watch: Progress,
 ) -> tuple[Model, tuple[VariantResult, ...], tuple[str, ...]]:
     """Return the model to deploy, what was converted, and the warnings."""
     if source.suffix == ".tflite":
@@ -333,6 +339,7 @@ def _obtain_models(
         source,
         variants=(Variant.FLOAT32, Variant.INT8),
         calibration=settings.calibration,
+        evaluation=test,
         io_type=settings.io_type,
         per_channel_dense=settings.per_channel_dense,
         timeout_seconds=settings.timeout_seconds,
@@ -402,8 +409,12 @@ def _write_project(
 
 def build_project(
     folder: Path, marker: Marker, *, progress: Progress
-) -> tuple[Firmware, SizeComparison]:
-    """Build a generated project; return the firmware, and its sizes beside the planned."""
+) -> tuple[Firmware, SizeComparison | None]:
+    """Build a generated project; return the firmware, and its sizes beside the planned.
+
+    The comparison is ``None`` where the linked sizes can't be read: on a host whose
+    programs are no ELF.
+    """
     target = load_target(marker.target)
     progress.stage(f"Building for {target.name}")
     firmware = build(folder, target, on_line=progress.detail)

@@ -64,6 +64,8 @@ def bench_build(model: Path, folder: Path) -> None:
         _, sizes = build_project(place, marker, progress=Silence())
         with open_project(place, marker) as session:
             latency = measure(session)
+        if sizes is None:
+            raise SystemExit(f"{place}: no linked sizes")
         print(
             f"{model.name} on {name}: flash {sizes.flash_estimated_bytes} estimated, "
             f"{sizes.flash_linked_bytes} linked ({sizes.flash_error_percent:+.2f} %); arena "

@@ -22,7 +22,8 @@ def command(folder: Path, as_json: bool, quiet: bool) -> None:
     marker = read_marker(folder)
     with show.progress() as progress:
         firmware, sizes = build_project(folder, marker, progress=progress)
-    show_sizes(show, sizes)
+    if sizes is not None:
+        show_sizes(show, sizes)
     show.line(f"Firmware: {firmware.elf} ({firmware.seconds:.1f} s)")
     show.document(
         "build", target=marker.target, engine=marker.engine, elf=firmware.elf, sizes=sizes

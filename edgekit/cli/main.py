@@ -107,7 +107,7 @@ def main(arguments: list[str] | None = None) -> int:
         _report("Terminated.", "", EXIT_TERMINATED, as_json=False)
         return EXIT_TERMINATED
     except BrokenPipeError:
-        sys.stdout = None  # type: ignore[assignment]  # so that the exit does not flush it again
+        sys.stdout = None  # so that the exit does not flush it again
         return EXIT_BROKEN_PIPE
     return outcome if isinstance(outcome, int) else 0
 
