@@ -43,12 +43,16 @@ def emit(
     program: Program, schedule: Schedule, memory: Memory, *, sha256: str, macs: int
 ) -> dict[str, str]:
     """Return the C files by name."""
-    kernels = sorted({call.kernel for call in schedule.calls})
     return {
-        KERNELS_FILE: _kernels_source(kernels),
-        KERNELS_HEADER: _kernels_header(kernels),
+        **kernel_files(call.kernel for call in schedule.calls),
         MODEL_FILE: "\n".join(_model(program, schedule, memory, sha256, macs)),
     }
+
+
+def kernel_files(kernels: Iterable[str]) -> dict[str, str]:
+    """Return the C files of just these kernels."""
+    wanted = sorted(set(kernels))
+    return {KERNELS_FILE: _kernels_source(wanted), KERNELS_HEADER: _kernels_header(wanted)}
 
 
 def _fragment(name: str) -> str:

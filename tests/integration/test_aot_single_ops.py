@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import aot_models
 import numpy as np
 import pytest
