@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from edgekit.graph import ABSENT, Graph, Tensor
 from edgekit.plan.arena import ARENA_ALIGNMENT_BYTES, plan_arena
-from edgekit.plan.lifetimes import BufferRequest, schedule
+from edgekit.plan.lifetimes import BufferRequest, buffer_bytes, is_planned, schedule
 from edgekit.plan.tflm_kernels import (
     Node,
     Prepared,
@@ -214,8 +214,24 @@ class _Walk:
             self._memory.take(temporary_bytes(tensor, self._build))
 
     def _requests(self) -> list[BufferRequest]:
-        """Return the activations, then the scratch buffers, as TFLM lists them."""
+        """Return the activations, then the scratch buffers.
+
+        A tensor that no operator touches has a place too, before all others in time.
+        """
         times = schedule(self._graph)
+        alive = {request.tensor for request in times.requests}
+        tensors = [tensor for graph in self._graph.subgraphs for tensor in graph.tensors]
+        idle = [
+            BufferRequest(
+                tensor=number,
+                name=tensor.name,
+                size_bytes=buffer_bytes(tensor),
+                first_step=-1,
+                last_step=-1,
+            )
+            for number, tensor in enumerate(tensors)
+            if number not in alive and is_planned(tensor)
+        ]
         scratch = [
             BufferRequest(
                 tensor=ABSENT,
@@ -227,4 +243,4 @@ class _Walk:
             for number, index, size_bytes in self._scratch
             if (number, index) in times.steps
         ]
-        return [*times.requests, *scratch]
+        return [*times.requests, *idle, *scratch]
