@@ -19,7 +19,13 @@ from pathlib import Path
 from edgekit import process
 from edgekit.device.host import closed_by_program
 from edgekit.device.link import Link, Traits
-from edgekit.errors import DeviceTimeoutError, LinkClosedError, MissingToolError, TargetError
+from edgekit.errors import (
+    DeviceTimeoutError,
+    InputError,
+    LinkClosedError,
+    MissingToolError,
+    TargetError,
+)
 from edgekit.targets import Emulator, Target
 
 _CHUNK_BYTES = 1 << 16
@@ -33,6 +39,20 @@ PROGRAMS = {
     "armv8.1-m.main": "qemu-system-arm",
 }
 """QEMU's program for each architecture that it emulates."""
+
+_ELF_HEADER_BYTES = 20
+_ELF_MAGIC = b"\x7fELF"
+_EM_ARM = (40).to_bytes(2, "little")
+"""ELF for the Arm Architecture, e_machine at byte 18: every program above is for Arm."""
+
+_NOISE = "warning: nic "
+"""QEMU warns of the MPS2's network chip, which nothing uses and no option takes away."""
+
+EXIT_MEANINGS = {
+    70: "a fault of the processor: a stack that is too small, or a wrong address",
+    71: "an interrupt that nothing handles",
+}
+"""targets/platforms/qemu_cortex_m/startup/startup.c, EXIT_FAULT and the next."""
 
 INSTALL_HINT = (
     "Debian or Ubuntu: sudo apt install qemu-system-arm. Fedora: sudo dnf install "
@@ -65,6 +85,7 @@ class EmulatorTransport:
     """Boots firmware in QEMU and speaks through its UART. Ended by :meth:`close`.
 
     Raises:
+        InputError: ``elf`` is no program for Arm; QEMU would run anything.
         MissingToolError: This is Windows, or QEMU is not installed.
         TargetError: QEMU does not emulate the target.
     """
@@ -81,6 +102,7 @@ class EmulatorTransport:
                 hint="Use WSL, the target 'host', or a real board.",
             )
         program = process.find_program(PROGRAMS[target.core.architecture], hint=INSTALL_HINT)
+        _check_elf(elf)
         self.traits = Traits(
             name=f"the emulated board {target.name}",
             bytes_per_second=5_000,
@@ -149,8 +171,11 @@ class EmulatorTransport:
         except subprocess.TimeoutExpired:
             what = "closed its link"
         else:
-            what = f"ended: QEMU's {process.describe_exit(self._child.returncode)}"
-        return closed_by_program(self.traits.name, what, self._log)
+            returncode = self._child.returncode
+            what = f"ended: QEMU's {process.describe_exit(returncode)}"
+            if returncode in EXIT_MEANINGS:
+                what += f", {EXIT_MEANINGS[returncode]}"
+        return closed_by_program(self.traits.name, what, self._log, noise=_NOISE)
 
 
 @contextlib.contextmanager
@@ -158,7 +183,7 @@ def boot(elf: Path, target: Target, *, transcript: Path | None = None) -> Iterat
     """Boot firmware on an emulated board; QEMU is ended when the block is left.
 
     Raises:
-        MissingToolError: This is Windows, or QEMU is not installed.
+        EdgeKitError: See :class:`EmulatorTransport`.
     """
     transport = EmulatorTransport(target, elf)
     try:
@@ -166,3 +191,17 @@ def boot(elf: Path, target: Target, *, transcript: Path | None = None) -> Iterat
             yield link
     finally:
         transport.close()
+
+
+def _check_elf(elf: Path) -> None:
+    try:
+        with elf.open("rb") as file:
+            header = file.read(_ELF_HEADER_BYTES)
+    except OSError as error:
+        raise InputError(
+            f"Can't read the firmware {elf}: {error.strerror}.", hint="Build the project first."
+        ) from error
+    if header[:4] != _ELF_MAGIC or header[18:20] != _EM_ARM:
+        raise InputError(
+            f"{elf} is no ELF file for Arm.", hint="Name the firmware.elf that the build made."
+        )

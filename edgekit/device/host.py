@@ -131,11 +131,17 @@ class HostTransport:
         return closed_by_program(self.traits.name, what, self._log)
 
 
-def closed_by_program(name: str, what: str, log: Path) -> LinkClosedError:
-    """Return the error for a program that went away, with the last lines of its log."""
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
-    tail = "\n".join(line for line in lines if line.strip()).splitlines()[-_LOG_LINES:]
-    said = "".join(f"\n  {line}" for line in tail)
+def closed_by_program(name: str, what: str, log: Path, *, noise: str = "") -> LinkClosedError:
+    """Return the error for a program that went away, with the ends of its log.
+
+    A long log is shown with its first lines too: what went wrong may come before a
+    dump of registers. Lines that contain ``noise`` are left out.
+    """
+    text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
+    lines = [line for line in text.splitlines() if line.strip() and not (noise and noise in line)]
+    if len(lines) > _LOG_LINES:
+        lines = [*lines[: _LOG_LINES // 2], "…", *lines[-_LOG_LINES // 2 :]]
+    said = "".join(f"\n  {line}" for line in lines)
     return LinkClosedError(
         f"{name} {what}." + (f" It said:{said}" if said else ""),
         hint="The firmware crashed, or something on this computer ended the program.",

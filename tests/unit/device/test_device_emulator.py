@@ -10,14 +10,22 @@ from builders import SOURCE, make_target
 
 from edgekit.device import emulator
 from edgekit.device.emulator import EmulatorTransport, command_line
+from edgekit.device.host import closed_by_program
 from edgekit.device.link import Link
-from edgekit.errors import LinkClosedError, MissingToolError, TargetError
+from edgekit.errors import InputError, LinkClosedError, MissingToolError, TargetError
 from edgekit.targets import Emulator
 
 COUNTING = Emulator(kind="qemu", machine="mps2-an386", counts_instructions=True, source=SOURCE)
 TIMING = Emulator(kind="qemu", machine="mps2-an500", source=SOURCE)
 BOARD = make_target(name="emulated", emulator=COUNTING)
 posix_only = pytest.mark.skipif(os.name == "nt", reason="emulated boards are POSIX only")
+
+
+def arm_elf(folder):
+    """Return a file that begins as an ELF for Arm does."""
+    elf = folder / "firmware.elf"
+    elf.write_bytes(b"\x7fELF\x01\x01\x01".ljust(16, b"\0") + b"\x02\0\x28\0")
+    return elf
 
 
 def test_the_command_counts_instructions_and_uses_the_inherited_socket():
@@ -71,7 +79,8 @@ def test_an_emulator_that_fails_at_once_is_named_with_its_last_words(monkeypatch
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    with Link(EmulatorTransport(BOARD, tmp_path)) as link:
+    elf = arm_elf(tmp_path)
+    with Link(EmulatorTransport(BOARD, elf)) as link:
         with pytest.raises(LinkClosedError) as caught:
             link.read_line(5)
         with pytest.raises(LinkClosedError):
@@ -81,4 +90,34 @@ def test_an_emulator_that_fails_at_once_is_named_with_its_last_words(monkeypatch
     assert "could not load kernel" in caught.value.message
     assert "crashed" in caught.value.hint
     assert caught.value.exit_code == 7
-    assert list(tmp_path.iterdir()) == [program], "no temporary folder stays"
+    assert set(tmp_path.iterdir()) == {program, elf}, "no temporary folder stays"
+
+
+@posix_only
+@pytest.mark.parametrize("content", [b"", b"no elf at all, just text", None, b"\x7fELF" * 5])
+def test_what_is_no_arm_program_is_refused(content, monkeypatch, tmp_path):
+    program = tmp_path / "qemu-system-arm"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    elf = tmp_path / "firmware.elf"
+    if content is not None:
+        elf.write_bytes(content)
+    with pytest.raises(InputError) as caught:
+        EmulatorTransport(BOARD, elf)
+    expected = "Can't read the firmware" if content is None else "is no ELF file for Arm"
+    assert expected in caught.value.message
+    assert caught.value.hint
+    assert caught.value.exit_code == 2
+
+
+def test_a_long_log_is_shown_with_both_ends_and_without_noise(tmp_path):
+    log = tmp_path / "log"
+    lines = ["warning: nic unused", "fatal: Lockup", "", *(f"R{n:02}=0" for n in range(30))]
+    log.write_text("\n".join(lines))
+    message = closed_by_program("It", "ended", log, noise="warning: nic ").message
+    shown = message.splitlines()
+    assert shown[:2] == ["It ended. It said:", "  fatal: Lockup"]
+    assert shown[-1] == "  R29=0"
+    assert len(shown) == 12
+    assert closed_by_program("It", "ended", tmp_path / "absent").message == "It ended."
