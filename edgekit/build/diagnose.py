@@ -17,6 +17,10 @@ _LINKER_ERROR = re.compile(
     r"Undefined symbols for|duplicate symbol).*$",
     re.MULTILINE,
 )
+_DRIVER_ERROR = re.compile(
+    r"^\S*(?:cc|\+\+|clang|ld|ar|as|cc1)(?:\.exe)?: .*error: .*$", re.MULTILINE
+)
+_LINKER_NAME = re.compile(r"^\S.*?\bld(?:\.\w+)?: ")
 _OVERFLOW = re.compile(r"region [`'‘](?P<region>[^'’]+)['’] overflowed by (?P<bytes>\d+) bytes")
 _OVERSIZE = re.compile(
     r"The (?P<what>program|data) size \((?P<size>\d+) bytes\) is greater "
@@ -77,6 +81,7 @@ def diagnose(output: str, *, target: str, log: Path, install_hint: str = "") -> 
         lambda: oversize(output, target=target, log=log),
         lambda: _tool_errors(output, _COMPILER_ERROR, f"Compiling for {target} failed", whole),
         lambda: _tool_errors(output, _LINKER_ERROR, f"Linking for {target} failed", whole),
+        lambda: _tool_errors(output, _DRIVER_ERROR, f"Building for {target} failed", whole),
         lambda: _platformio_error(output, target, whole),
     )
     for find in finders:
@@ -157,7 +162,8 @@ def _missing_c_library(output: str, hint: str) -> MissingToolError | None:
 
 
 def _tool_errors(output: str, pattern: re.Pattern[str], what: str, hint: str) -> BuildError | None:
-    lines = list(dict.fromkeys(found.group().strip() for found in pattern.finditer(output)))
+    found = (_LINKER_NAME.sub("", match.group()).strip() for match in pattern.finditer(output))
+    lines = list(dict.fromkeys(found))
     if not lines:
         return None
     more = len(lines) - _SHOWN_ERRORS
@@ -173,7 +179,7 @@ def _platformio_error(output: str, target: str, hint: str) -> BuildError | None:
     below = output[complaints[-1].end() :].splitlines()
     lines = [complaints[-1].group()]
     for line in below[1:_SHOWN_LINES]:
-        if not line.strip() or set(line.strip()) <= set("=*-"):
+        if not line.strip() or line.startswith(("==", "**", "--")):
             break
         lines.append(line)
     return BuildError(f"PlatformIO can't build for {target}:\n" + "\n".join(lines), hint=hint)
