@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-import importlib.util
-import os
 import re
-import sys
-import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from edgekit import process
-from edgekit.errors import (
-    BuildError,
-    DeviceError,
-    DeviceTimeoutError,
-    InputError,
-    MissingToolError,
+from edgekit.build.diagnose import diagnose
+from edgekit.build.platformio import (
+    FOLDER,
+    TIMEOUT_SECONDS,
+    choose_environment,
+    command_line,
+    platformio_environment,
 )
+from edgekit.errors import DeviceError, DeviceTimeoutError, EdgeKitError, InputError
+from edgekit.files import make_folder
 from edgekit.targets import Target
 
-_ENVIRONMENT: Mapping[str, str] = {
-    "PLATFORMIO_NO_ANSI": "true",
-    "PLATFORMIO_DISABLE_PROGRESSBAR": "true",
-}
+_LOG = "flash.log"
 _TAIL_LINES = 12
+
+_UPLOAD_BEGUN = re.compile(
+    r"^(?:Configuring upload protocol|Looking for upload port|Uploading )|\*\*\* \[upload\]",
+    re.MULTILINE,
+)
+"""PlatformIO 6, builder/tools/pioupload.py, and SCons on the target 'upload'."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,14 +37,7 @@ class _Failure:
     hint: str
 
 
-_OFFLINE = _Failure(
-    pattern=re.compile(r"HTTPClientError|InternetConnectionError|UnknownPackageError"),
-    message="PlatformIO could not download what this board needs",
-    hint="Check the network and proxy, and try again.",
-)
-
-_UPLOAD_FAILURES = (
-    _OFFLINE,
+_FAILURES = (
     _Failure(
         pattern=re.compile(r"Permission denied|Errno 13|insufficient permissions|LIBUSB_ERROR_ACC"),
         message="no permission to use the port or the debug probe",
@@ -79,23 +74,13 @@ _UPLOAD_FAILURES = (
 )
 
 
-def upload_command(folder: Path, port: str | None) -> list[str]:
-    """Return PlatformIO's command that builds a project and uploads it."""
-    chosen = [] if port is None else ["--upload-port", port]
-    return [
-        *(sys.executable, "-m", "platformio", "run"),
-        *("--project-dir", str(folder), "--target", "upload"),
-        *chosen,
-    ]
-
-
 def flash(
     folder: Path,
     target: Target,
     *,
     port: str | None = None,
     on_line: Callable[[str], None] | None = None,
-    timeout_seconds: float = 900.0,
+    timeout_seconds: float = TIMEOUT_SECONDS,
 ) -> None:
     """Put a project's firmware on the attached board; what is not built is built first.
 
@@ -107,8 +92,8 @@ def flash(
         timeout_seconds: How long building and uploading may take.
 
     Raises:
-        InputError: The target is emulated, or the folder is no project.
-        MissingToolError: PlatformIO is not installed.
+        InputError: The target is emulated, or the folder is no project for it.
+        MissingToolError: PlatformIO or the board's support is not installed.
         BuildError: The firmware could not be built.
         DeviceError: It could not be uploaded; the message says why, as far as known.
     """
@@ -117,43 +102,59 @@ def flash(
             f"The target {target.name!r} is emulated: there is nothing to flash.",
             hint="'edgekit measure' and 'edgekit verify' boot its firmware themselves.",
         )
-    if not (folder / "platformio.ini").is_file():
-        raise InputError(
-            f"{folder} is no PlatformIO project: it has no platformio.ini.",
-            hint="Generate one with 'edgekit generate'.",
+    folder = folder.absolute()
+    command = upload_command(folder, target, port)
+    environment = platformio_environment(target)
+    log = make_folder(folder / FOLDER) / _LOG
+    try:
+        done = process.run(
+            command,
+            log=log,
+            timeout_seconds=timeout_seconds,
+            cwd=folder,
+            env=environment,
+            on_line=on_line,
         )
-    if importlib.util.find_spec("platformio") is None:
-        raise MissingToolError("PlatformIO is not installed.", hint="pip install platformio")
-    with tempfile.TemporaryDirectory(prefix="edgekit-flash-") as scratch:
-        try:
-            completed = process.run(
-                upload_command(folder, port),
-                log=Path(scratch) / "upload.log",
-                timeout_seconds=timeout_seconds,
-                env={**os.environ, **_ENVIRONMENT},
-                on_line=on_line,
-            )
-        except process.ProcessTimeoutError as error:
-            raise DeviceTimeoutError(
-                f"Flashing {target.title} did not end within {timeout_seconds:g} s.",
-                hint="Press the board's reset button, attach it again and retry.",
-            ) from error
-    if completed.returncode != 0:
-        raise failure(completed, target)
+    except process.ProcessTimeoutError as error:
+        raise DeviceTimeoutError(
+            f"Flashing {target.title} did not end within {timeout_seconds:g} s.",
+            hint=f"Press the board's reset button, attach it again and retry. {error.hint}",
+        ) from error
+    if done.returncode != 0:
+        raise failure(done, target, log)
 
 
-def failure(completed: process.Completed, target: Target) -> BuildError | DeviceError:
+def upload_command(folder: Path, target: Target, port: str | None) -> list[str]:
+    """Return PlatformIO's command that builds a project and uploads it.
+
+    Raises:
+        InputError: The folder is no project for this target.
+    """
+    ini = folder / "platformio.ini"
+    try:
+        text = ini.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"{folder} is not a project: it has no readable platformio.ini.",
+            hint="Make one with 'edgekit generate MODEL.tflite --target TARGET'.",
+        ) from error
+    environment_name = choose_environment(text, target.name, source=str(ini))
+    chosen = [] if port is None else ["--upload-port", port]
+    return command_line(folder, environment_name, "--target", "upload", *chosen)
+
+
+def failure(done: process.Completed, target: Target, log: Path) -> EdgeKitError:
     """Return what a failed upload means, with the tool's last lines."""
-    said = f"\n{completed.tail(_TAIL_LINES)}"
-    has_uploaded = "*** [upload]" in completed.output or "Uploading" in completed.output
-    failures = _UPLOAD_FAILURES if has_uploaded else (_OFFLINE,)
-    known = next((item for item in failures if item.pattern.search(completed.output)), None)
-    kind = DeviceError if has_uploaded else BuildError
-    what = f"Can't {'flash' if has_uploaded else 'build the firmware for'} {target.title}"
-    if known is not None:
-        return kind(f"{what}: {known.message}.{said}", hint=known.hint)
-    return kind(
-        f"{what}: PlatformIO ended with {process.describe_exit(completed.returncode)}.{said}",
-        hint="The tool's last lines say why."
-        + (" Attach the board again and retry." if has_uploaded else ""),
+    if _UPLOAD_BEGUN.search(done.output) is None:
+        return diagnose(done.output, target=target.name, log=log)
+    said = f"\n{done.tail(_TAIL_LINES)}"
+    for known in _FAILURES:
+        if known.pattern.search(done.output):
+            return DeviceError(
+                f"Can't flash {target.title}: {known.message}.{said}", hint=known.hint
+            )
+    return DeviceError(
+        f"Can't flash {target.title}: PlatformIO ended with "
+        f"{process.describe_exit(done.returncode)}.{said}",
+        hint=f"Attach the board again and retry. The whole output is in {log}.",
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import pytest
 from builders import SOURCE, make_target
@@ -20,28 +21,36 @@ from edgekit.process import Completed
 from edgekit.targets import Emulator
 
 BOARD = make_target()
-UPLOADING = "Linking .pio/build/board/firmware.elf\nUploading .pio/build/board/firmware.bin\n"
+UPLOADING = """Linking .pio/build/testboard/firmware.elf
+Looking for upload port...
+Uploading .pio/build/testboard/firmware.bin
+"""
 
 
 @pytest.fixture
 def project(tmp_path):
     """Return a folder that looks like a project."""
-    (tmp_path / "platformio.ini").write_text("[env:board]\n")
+    (tmp_path / "platformio.ini").write_text("[env:testboard]\n")
     return tmp_path
 
 
 def pretend(monkeypatch, program):
     monkeypatch.setattr(
-        module, "upload_command", lambda folder, port: [sys.executable, "-c", program]
+        module, "upload_command", lambda folder, target, port: [sys.executable, "-c", program]
     )
 
 
-def test_the_command_names_the_project_and_the_port(tmp_path):
-    command = upload_command(tmp_path, "COM3")
-    assert command[1:4] == ["-m", "platformio", "run"]
-    assert command[4:8] == ["--project-dir", str(tmp_path), "--target", "upload"]
-    assert command[8:] == ["--upload-port", "COM3"]
-    assert "--upload-port" not in upload_command(tmp_path, None)
+def ended(output):
+    return Completed(returncode=1, output=output, seconds=1.0)
+
+
+def test_the_command_names_the_project_its_environment_and_the_port(project):
+    command = upload_command(project, BOARD, "COM3")
+    assert command[2:] == [
+        *("run", "--project-dir", str(project), "--environment", "testboard"),
+        *("--target", "upload", "--upload-port", "COM3"),
+    ]
+    assert "--upload-port" not in upload_command(project, BOARD, None)
 
 
 def test_lines_are_passed_on_as_they_come(project, monkeypatch):
@@ -90,7 +99,7 @@ def test_a_hanging_upload_is_ended(project, monkeypatch):
 )
 def test_known_failures_say_what_to_do(said, message, hint):
     output = f"{UPLOADING}{said}\n*** [upload] Error 1\n"
-    found = failure(Completed(returncode=1, output=output, seconds=1.0), BOARD)
+    found = failure(ended(output), BOARD, Path("flash.log"))
     assert type(found) is DeviceError
     assert message in found.message
     assert said in found.message
@@ -99,22 +108,29 @@ def test_known_failures_say_what_to_do(said, message, hint):
 
 
 def test_a_compiler_error_is_no_failure_of_the_board():
-    output = "src/main.c:3: error: Permission denied\n*** [.pio/build/x/src/main.o] Error 1\n"
-    found = failure(Completed(returncode=1, output=output, seconds=1.0), BOARD)
+    output = "src/main.c:3:1: error: Permission denied\n*** [.pio/build/x/src/main.o] Error 1\n"
+    found = failure(ended(output), BOARD, Path("flash.log"))
     assert type(found) is BuildError
-    assert "Can't build the firmware for A board for tests" in found.message
+    assert "Compiling for testboard failed" in found.message
     assert "main.c:3" in found.message
-    assert "last lines" in found.hint
-    assert "dialout" not in found.hint
+    assert "flash.log" in found.hint
     assert found.exit_code == 6
 
 
 def test_an_unreachable_registry_is_named():
     output = "Platform Manager: Installing espressif32\nHTTPClientError: \n"
-    found = failure(Completed(returncode=1, output=output, seconds=1.0), BOARD)
-    assert type(found) is BuildError
-    assert "could not download what this board needs" in found.message
+    found = failure(ended(output), BOARD, Path("flash.log"))
+    assert type(found) is MissingToolError
+    assert "'espressif32' is not installed" in found.message
     assert "network" in found.hint
+    assert found.exit_code == 4
+
+
+def test_an_upload_that_ends_for_an_unknown_reason_names_its_log():
+    found = failure(ended(f"{UPLOADING}strange\n"), BOARD, Path("flash.log"))
+    assert type(found) is DeviceError
+    assert "PlatformIO ended with exit code 1" in found.message
+    assert "flash.log" in found.hint
 
 
 def test_an_emulated_target_has_nothing_to_flash(project):
@@ -129,13 +145,12 @@ def test_an_emulated_target_has_nothing_to_flash(project):
 def test_a_folder_without_a_project_is_refused(tmp_path):
     with pytest.raises(InputError) as caught:
         flash(tmp_path, BOARD)
-    assert "no platformio.ini" in caught.value.message
+    assert "is not a project" in caught.value.message
     assert "edgekit generate" in caught.value.hint
+    assert caught.value.exit_code == 2
 
 
-def test_a_missing_platformio_says_how_to_install_it(project, monkeypatch):
-    monkeypatch.setattr(module.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(MissingToolError) as caught:
+def test_a_project_for_another_target_is_refused(project):
+    (project / "platformio.ini").write_text("[env:esp32]\n[env:uno]\n")
+    with pytest.raises(InputError, match="has no environment for the target 'testboard'"):
         flash(project, BOARD)
-    assert caught.value.hint == "pip install platformio"
-    assert caught.value.exit_code == 4
