@@ -1,0 +1,94 @@
+"""The estimate of a TFLM build's flash, against linked builds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from builders import make_graph, make_operator, make_target, make_tensor
+from ground_truth import BUILDS, measurements
+
+from edgekit.graph import Graph
+from edgekit.model.reader import read_graph
+from edgekit.plan.flash import framework_flash, runtime_code, tflm_flash
+from edgekit.plan.tflm_overhead import tflm_build
+from edgekit.results import Basis
+from edgekit.targets import load_target
+
+REFERENCE = BUILDS["m4_ref_rel"]
+CMSIS = BUILDS["m4_cmsis_rel"]
+
+
+def with_operator(name: str) -> Graph:
+    return make_graph([make_tensor(), make_tensor()], [make_operator(name)])
+
+
+@pytest.mark.parametrize(
+    ("name", "build", "linked_bytes"),
+    [
+        ("FULLY_CONNECTED", REFERENCE, 19664),
+        ("FULLY_CONNECTED", CMSIS, 31216),
+        ("GATHER", REFERENCE, 13536),
+        ("GATHER", CMSIS, 13536),
+        ("CONV_2D", REFERENCE, 22168),
+        ("CONV_2D", CMSIS, 42556),
+        ("LOGISTIC", REFERENCE, 19308),
+        ("ADD", CMSIS, 25696),
+    ],
+)
+def test_one_operators_build(name: str, build: object, linked_bytes: int) -> None:
+    """Linked under arm-none-eabi-gcc 12.2 from tflite-micro 90b983c, model subtracted."""
+    (size_bytes, margin_bytes) = runtime_code(with_operator(name), build)  # type: ignore[arg-type]
+    assert abs(size_bytes - linked_bytes) <= 800
+    assert margin_bytes == 0
+
+
+@pytest.mark.shared_data
+def test_every_linked_build_is_within_what_the_module_says(shared_models: Path) -> None:
+    checked = 0
+    for row in measurements(shared_models):
+        if row.flash_minus_model is None or not row.variant.startswith("m4"):
+            continue
+        graph = read_graph((shared_models / "corpus" / f"{row.model}.tflite").read_bytes())
+        (size_bytes, margin_bytes) = runtime_code(graph, row.build)
+        assert abs(size_bytes - row.flash_minus_model) <= 800 + margin_bytes, row
+        checked += 1
+    assert checked >= 60
+
+
+def test_an_operator_counts_once() -> None:
+    twice = make_graph(
+        [make_tensor() for _ in range(3)],
+        [make_operator("CONV_2D", [0], [1]), make_operator("CONV_2D", [1], [2])],
+    )
+    assert runtime_code(twice, CMSIS) == runtime_code(with_operator("CONV_2D"), CMSIS)
+
+
+def test_an_unmeasured_operator_widens_the_margin() -> None:
+    (size_bytes, margin_bytes) = runtime_code(with_operator("RESIZE_BILINEAR"), REFERENCE)
+    assert size_bytes > runtime_code(with_operator("GATHER"), REFERENCE)[0]
+    assert margin_bytes > 0
+
+
+def test_the_items_are_the_model_the_runtime_and_the_framework() -> None:
+    target = load_target("nano33ble")
+    graph = with_operator("FULLY_CONNECTED")
+    items = {item.name: item for item in tflm_flash(graph, target, tflm_build(target))}
+    assert list(items) == [
+        "model",
+        "interpreter and kernels",
+        "error texts",
+        "sketch and protocol",
+        "arduino framework",
+    ]
+    assert items["model"].size_bytes == graph.size_bytes
+    assert items["model"].basis is Basis.EXACT
+    assert items["arduino framework"].size_bytes == target.flash.framework_bytes
+    assert items["arduino framework"].margin_bytes == target.flash.framework_margin_bytes
+    for name, item in items.items():
+        assert (item.basis is Basis.ESTIMATED) == (name != "model")
+        assert (item.margin_bytes > 0) == (name != "model")
+
+
+def test_a_target_without_a_framework_has_no_such_item() -> None:
+    assert framework_flash(make_target()) == ()
