@@ -17,6 +17,10 @@ SMALLEST_TOP1 = 0.9
 LARGEST_RELATIVE_ERROR = 0.3
 """About 10 dB of signal to quantisation noise; above, the same."""
 
+SMALLEST_RANGE = 1e-5
+"""A tensor that is constant on the calibration data gets a range of 2e-6 from the converter
+(measured with TensorFlow 2.21); whatever it computes later is clipped to that."""
+
 LARGEST_FLOAT_ERROR = 0.01
 """A float32 model repeats the original to rounding; above, the conversion is wrong."""
 
@@ -60,7 +64,7 @@ def check_converted(
     _check_io(graph, variant, io_type)
     warnings = [*_dynamic(graph, names)]
     if VARIANTS[variant].computes_in_integers:
-        _check_scales(graph, variant)
+        warnings += _check_scales(graph, variant)
         warnings += _float_operators(graph, variant)
     return tuple(warnings)
 
@@ -102,7 +106,13 @@ def _dynamic(graph: Graph, names: set[str]) -> Iterator[str]:
         )
 
 
-def _check_scales(graph: Graph, variant: Variant) -> None:
+def _check_scales(graph: Graph, variant: Variant) -> tuple[str, ...]:
+    """Refuse scales of zero or infinity; warn of tensors without a range.
+
+    Raises:
+        ConversionError: A scale can't be used.
+    """
+    constant: list[str] = []
     for subgraph in graph.subgraphs:
         for tensor in subgraph.tensors:
             if tensor.quantization is None:
@@ -114,6 +124,15 @@ def _check_scales(graph: Graph, variant: Variant) -> None:
                     hint="Its values are all the same on the calibration data, or not finite. "
                     "Give more varied samples; look for a layer that is dead or untrained.",
                 )
+            steps = (1 << tensor.dtype.bits) - 1
+            if not tensor.is_constant and tensor.scale * steps < SMALLEST_RANGE:
+                constant.append(tensor.name.split(";")[0])
+    if not constant:
+        return ()
+    return (
+        f"{len(constant)} tensors are constant on the calibration data (the first: "
+        f"{constant[0]!r}): a layer is dead or untrained, or the samples are too alike.",
+    )
 
 
 def _float_operators(graph: Graph, variant: Variant) -> Iterator[str]:
@@ -159,12 +178,13 @@ def judge_agreement(agreement: Agreement, variant: Variant) -> tuple[str, ...]:
     Raises:
         ConversionError: A float variant does, so the conversion is wrong.
     """
-    shown = f"relative error {100 * agreement.relative_error:.1f} %"
+    error = agreement.relative_error
+    shown = f"relative error {100 * error:.1f} %" if math.isfinite(error) else "no common scale"
     if agreement.top1 is not None:
         shown = f"{100 * agreement.top1:.1f} % of the answers the same, {shown}"
     shown += f", on {agreement.samples} samples"
     if not VARIANTS[variant].optimizes:
-        if agreement.relative_error > LARGEST_FLOAT_ERROR:
+        if error > LARGEST_FLOAT_ERROR:
             raise ConversionError(
                 f"The {variant.value} model computes something else than the original ({shown}).",
                 hint="Look for layers that act at random or differ in training (Dropout called "
@@ -173,7 +193,7 @@ def judge_agreement(agreement: Agreement, variant: Variant) -> tuple[str, ...]:
         return ()
     if (
         agreement.top1 is not None and agreement.top1 < SMALLEST_TOP1
-    ) or agreement.relative_error > LARGEST_RELATIVE_ERROR:
+    ) or error > LARGEST_RELATIVE_ERROR:
         return (
             f"The {variant.value} model answers otherwise than the original: {shown}. Calibrate "
             "on more typical samples, or look for layers with a very wide range.",

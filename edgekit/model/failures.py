@@ -87,7 +87,7 @@ _FAILURES: tuple[_Failure, ...] = (
         r"'(tf\.\w+)' op is neither a custom op nor a flex op",
         ConversionError,
         "TensorFlow Lite has no operator for {0}.",
-        "Replace the layer that uses it, e.g. GELU by ReLU, or compute it outside the model.",
+        "Replace the layer that uses it, or compute it outside the model.",
     ),
     _Failure(
         r"Ops that need custom implementation[^\n]*:\s*\n?\s*(.*)",
@@ -96,7 +96,7 @@ _FAILURES: tuple[_Failure, ...] = (
         "Replace the layer that uses it, or compute it outside the model.",
     ),
     _Failure(
-        r"READ_VARIABLE|VarHandleOp|ReadVariableOp",
+        r"READ_VARIABLE|VarHandleOp|ReadVariableOp|Assign\w*VariableOp",
         ConversionError,
         "The model keeps state in variables, which the converter can't freeze.",
         "Make the state an input and an output of the model.",
@@ -160,10 +160,10 @@ _KERAS_2_HINT = (
 
 def explain(outcome: Outcome, source: Source, timeout_seconds: float) -> EdgeKitError:
     """Return the error that says why a conversion's child failed, and the way out."""
-    stage = outcome.stage or "starting"
+    stage = outcome.stage or "starting Python"
     if outcome.timed_out:
         return ConversionError(
-            f"The conversion of {source.label} was ended after {timeout_seconds:.0f} s, while "
+            f"The conversion of {source.label} was ended after {timeout_seconds:g} s, while "
             f"{stage}.",
             hint="Allow more time, or give fewer calibration samples.",
         )

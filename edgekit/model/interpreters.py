@@ -110,7 +110,7 @@ def run_models(
         on_progress: Called when the child starts on a model.
 
     Raises:
-        MissingToolError: The engine is not installed.
+        MissingToolError: The engine is not installed, or does not start.
     """
     require_engine(engine)
     results: list[tuple[bytes, ...] | EdgeKitError | None] = [None] * len(jobs)
@@ -150,6 +150,12 @@ def run_models(
             for index in waiting:
                 results[index] = _collect(folder, index, len(jobs[index].inputs), engine, outcome)
             if outcome.result is None:
+                if not outcome.stage.startswith("model "):
+                    raise MissingToolError(
+                        f"{describe_engine(engine)} does not start: {outcome.last_lines(1)}",
+                        hint="Install it anew: pip install --force-reinstall "
+                        f"'edgekit[{'micro' if engine is Engine.MICRO else 'run'}]'",
+                    )
                 culprit = _culprit(outcome, waiting)
                 results[culprit] = _crash(outcome, culprit, engine, timeout_seconds)
     return tuple(result for result in results if result is not None)
@@ -217,7 +223,7 @@ def _collect(
 
 
 def _culprit(outcome: Outcome, waiting: Sequence[int]) -> int:
-    """Return the model that the child was at when it ended; the first one if it never began."""
+    """Return the model that the child was at when it ended."""
     name = outcome.stage.removeprefix("model ")
     return int(name) if name.isdigit() and int(name) in waiting else waiting[0]
 

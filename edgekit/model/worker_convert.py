@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgekit.errors import UnsupportedModelError
+from edgekit.errors import ConversionError, UnsupportedModelError
 from edgekit.model import tensorflow_models
 from edgekit.model.calibration import InputSpec, bind_samples, load_samples
 from edgekit.model.samples import Samples
@@ -34,7 +34,7 @@ INPUT_TYPES = ("float32", "int32")
 
 def convert_job(job: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
     """Convert a model to all variants that the job asks for."""
-    report("starting", "Starting TensorFlow")
+    report("starting TensorFlow", "Starting TensorFlow")
     tensorflow = tensorflow_models.import_tensorflow()
     source = job["source"]
     report("loading", f"Loading {source['label']}")
@@ -109,7 +109,8 @@ def _made_up(traced: Traced) -> Samples | None:
     return Samples(
         arrays=tuple(
             generator.random((4, *shape[1:]), dtype=np.float32) for shape in traced.input_shapes
-        )
+        ),
+        origin="the made-up samples",
     )
 
 
@@ -134,6 +135,13 @@ def _write_check(samples: Samples | None, traced: Traced, count: int, folder: Pa
         results = tf.nest.flatten(traced.function(*[tf.constant(array) for array in row]))
         inputs.append(row)
         outputs.append([np.asarray(result) for result in results])
+        if not all(np.isfinite(result).all() for result in outputs[-1] if result.dtype.kind == "f"):
+            raise ConversionError(
+                f"The model itself computes NaN or infinity on sample {len(outputs) - 1} of "
+                f"{samples.origin}.",
+                hint="Its weights or the samples are too large or broken: check both where the "
+                "model was trained, e.g. model.predict(x).",
+            )
     arrays: dict[str, Any] = {
         f"input_{index}": np.concatenate(column)
         for index, column in enumerate(zip(*inputs, strict=True))

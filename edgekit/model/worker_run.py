@@ -22,6 +22,7 @@ from edgekit.model.worker import report, write_json
 def run_job(job: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
     """Run all models of the job, one after another."""
     load = _ENGINES[job["engine"]]
+    _import(job["engine"])  # before the first model, which is not to blame if it fails
     for model in job["models"]:
         name = model["name"]
         report(f"model {name}")
@@ -80,9 +81,9 @@ def _run(
 
 def _load_micro(data: bytes, arena_bytes: int) -> _Runner:
     """Load a model into TFLM's own interpreter."""
-    from tflite_micro import runtime
-
-    interpreter = runtime.Interpreter.from_bytes(data, arena_size=arena_bytes)
+    interpreter = _import("tflite-micro").runtime.Interpreter.from_bytes(
+        data, arena_size=arena_bytes
+    )
     inputs = _details(interpreter.get_input_details)
     count = len(_details(interpreter.get_output_details))
 
@@ -108,7 +109,7 @@ def _details(get: Callable[[int], Any]) -> list[tuple[Any, tuple[int, ...]]]:
 
 def _load_litert(data: bytes, *, reference: bool) -> _Runner:
     """Load a model into LiteRT (or its forerunners) without the XNNPACK delegate."""
-    module = _litert_module()
+    module = _import("litert")
     kinds = module.OpResolverType
     interpreter = module.Interpreter(
         model_content=data,
@@ -132,8 +133,10 @@ def _load_litert(data: bytes, *, reference: bool) -> _Runner:
     )
 
 
-def _litert_module() -> Any:
-    """Return the module that has Interpreter and OpResolverType."""
+def _import(engine: str) -> Any:
+    """Return the module that an engine's classes are in."""
+    if engine == "tflite-micro":
+        return importlib.import_module("tflite_micro")
     return importlib.import_module(_LITERT_MODULES[litert_package()[0]])
 
 
