@@ -17,6 +17,7 @@ from edgekit.graph import (
     Tensor,
 )
 from edgekit.model import schema
+from edgekit.results import ArenaPlan, BankUse, Basis, Item, Plan, Problem
 from edgekit.targets import (
     Core,
     Emulator,
@@ -235,4 +236,29 @@ def make_target(
         emulator=emulator,
         serial=serial,
         notes=tuple(notes),
+    )
+
+
+def make_plan(
+    target: Target | str = "testboard",
+    engine: str = "tflm",
+    *,
+    arena_bytes: int = 2048,
+    sha256: str = "0" * 64,
+    problems: Sequence[Problem] = (),
+) -> Plan:
+    """Return a plan of made-up figures that fits."""
+    item = Item(name="all", size_bytes=1000, basis=Basis.EXACT)
+    return Plan(
+        model="model",
+        model_sha256=sha256,
+        target=target if isinstance(target, str) else target.name,
+        engine=engine,
+        flash=BankUse(bank="flash", items=(item,), usable_bytes=100_000),
+        sram=BankUse(bank="sram", items=(item,), usable_bytes=100_000),
+        arena=ArenaPlan(size_bytes=arena_bytes, buffers=()),
+        arena_bytes=arena_bytes,
+        largest_block_bytes=100_000,
+        macs=1,
+        problems=tuple(problems),
     )

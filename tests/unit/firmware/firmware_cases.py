@@ -8,11 +8,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-from builders import make_graph, make_operator, make_tensor
+from builders import make_graph, make_operator, make_plan, make_tensor
 
 from edgekit.firmware.project import Project, TestVector, generate
 from edgekit.graph import Graph, Operator, Tensor
-from edgekit.results import ArenaPlan, BankUse, Basis, Item, Plan, Problem
 from edgekit.targets import Target, load_target, target_names
 
 PAIRS = tuple(
@@ -24,31 +23,6 @@ PAIRS = tuple(
 """Every target and engine for which there is a template."""
 
 TFLM_TARGETS = tuple(name for name, engine in PAIRS if engine == "tflm")
-
-
-def make_plan(
-    target: Target | str = "testboard",
-    engine: str = "tflm",
-    *,
-    arena_bytes: int = 2048,
-    sha256: str = "0" * 64,
-    problems: tuple[Problem, ...] = (),
-) -> Plan:
-    """Return a plan of made-up figures."""
-    item = Item(name="all", size_bytes=1000, basis=Basis.EXACT)
-    return Plan(
-        model="model",
-        model_sha256=sha256,
-        target=target if isinstance(target, str) else target.name,
-        engine=engine,
-        flash=BankUse(bank="flash", items=(item,), usable_bytes=100_000),
-        sram=BankUse(bank="sram", items=(item,), usable_bytes=100_000),
-        arena=ArenaPlan(size_bytes=arena_bytes, buffers=()),
-        arena_bytes=arena_bytes,
-        largest_block_bytes=100_000,
-        macs=1,
-        problems=problems,
-    )
 
 
 def classifier(*, model: bytes = b"model") -> Graph:

@@ -7,7 +7,7 @@ import json
 import re
 
 import pytest
-from builders import SOURCE, make_operator, make_target, make_tensor
+from builders import SOURCE, make_operator, make_plan, make_target, make_tensor
 from firmware_cases import (
     FAKE_AOT,
     MODEL,
@@ -15,7 +15,6 @@ from firmware_cases import (
     VECTOR,
     classifier,
     graph_of,
-    make_plan,
     make_project,
 )
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from firmware_cases import make_plan
+from builders import make_plan
 
 from edgekit.errors import OutputError
 from edgekit.firmware import write
