@@ -7,6 +7,7 @@ table. Unknown, missing and mistyped keys are refused with the key's path.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 import sys
 import types
@@ -231,17 +232,30 @@ def _fail(name: str, path: str, problem: str, hint: str) -> TargetError:
     return TargetError(f"Target {name!r}: key {path!r} {problem}.", hint=hint)
 
 
-def _build(kind: type[Any], table: Mapping[str, Any], *, path: str, name: str) -> Any:
+@functools.cache
+def _schema(kind: Any) -> Mapping[str, tuple[Any, bool]]:
+    """Return the keys of a table: the type of each, and whether it must be given.
+
+    Resolving the annotations takes longer than all else here, hence the cache.
+    """
     hints = typing.get_type_hints(kind)
-    fields = {item.name: item for item in dataclasses.fields(kind)}
+    missing = dataclasses.MISSING
+    return {
+        item.name: (hints[item.name], item.default is missing and item.default_factory is missing)
+        for item in dataclasses.fields(kind)
+    }
+
+
+def _build(kind: type[Any], table: Mapping[str, Any], *, path: str, name: str) -> Any:
+    schema = _schema(kind)
     for key in table:
-        if key not in fields:
-            raise _fail(name, path + key, "is unknown", did_you_mean(key, fields))
+        if key not in schema:
+            raise _fail(name, path + key, "is unknown", did_you_mean(key, schema))
     values: dict[str, Any] = {}
-    for key, item in fields.items():
+    for key, (hint, is_required) in schema.items():
         if key in table:
-            values[key] = _value(hints[key], table[key], path=path + key, name=name)
-        elif item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING:
+            values[key] = _value(hint, table[key], path=path + key, name=name)
+        elif is_required:
             raise _fail(
                 name, path + key, "is missing", "Add it; docs/adding-a-board.md explains every key."
             )
