@@ -7,7 +7,6 @@ table. Unknown, missing and mistyped keys are refused with the key's path.
 from __future__ import annotations
 
 import dataclasses
-import functools
 import re
 import sys
 import types
@@ -232,18 +231,25 @@ def _fail(name: str, path: str, problem: str, hint: str) -> TargetError:
     return TargetError(f"Target {name!r}: key {path!r} {problem}.", hint=hint)
 
 
-@functools.cache
-def _schema(kind: Any) -> Mapping[str, tuple[Any, bool]]:
+_SCHEMAS: dict[type[Any], Mapping[str, tuple[Any, bool]]] = {}
+
+
+def _schema(kind: type[Any]) -> Mapping[str, tuple[Any, bool]]:
     """Return the keys of a table: the type of each, and whether it must be given.
 
-    Resolving the annotations takes longer than all else here, hence the cache.
+    Resolving the annotations takes longer than all else here, so it is done once.
     """
-    hints = typing.get_type_hints(kind)
-    missing = dataclasses.MISSING
-    return {
-        item.name: (hints[item.name], item.default is missing and item.default_factory is missing)
-        for item in dataclasses.fields(kind)
-    }
+    if kind not in _SCHEMAS:
+        hints = typing.get_type_hints(kind)
+        missing = dataclasses.MISSING
+        _SCHEMAS[kind] = {
+            item.name: (
+                hints[item.name],
+                item.default is missing and item.default_factory is missing,
+            )
+            for item in dataclasses.fields(kind)
+        }
+    return _SCHEMAS[kind]
 
 
 def _build(kind: type[Any], table: Mapping[str, Any], *, path: str, name: str) -> Any:
