@@ -139,6 +139,8 @@ def run_models(
                             "name": str(index),
                             "samples": len(jobs[index].inputs),
                             "arena_bytes": _arena_bytes(graphs[index]),
+                            "inputs": len(graphs[index].main.inputs),
+                            "outputs": len(graphs[index].main.outputs),
                         }
                         for index in waiting
                     ],
@@ -148,7 +150,9 @@ def run_models(
                 on_progress=on_progress,
             )
             for index in waiting:
-                results[index] = _collect(folder, index, len(jobs[index].inputs), engine, outcome)
+                results[index] = _collect(
+                    folder, index, jobs[index], graphs[index], outcome, engine
+                )
             if outcome.result is None:
                 if not outcome.stage.startswith("model "):
                     raise MissingToolError(
@@ -202,13 +206,14 @@ def _arena_bytes(graph: Graph) -> int:
 
 
 def _collect(
-    folder: Path, index: int, samples: int, engine: Engine, outcome: Outcome
+    folder: Path, index: int, job: ModelJob, graph: Graph, outcome: Outcome, engine: Engine
 ) -> tuple[bytes, ...] | EdgeKitError | None:
     """Return what the child left for a model: outputs, a refusal, or nothing yet."""
     failed = folder / f"{index}.failed"
     if failed.exists():
         reason = json.loads(failed.read_text(encoding="utf-8"))["reason"]
-        said = _last_words(outcome, index) or reason
+        said = _last_words(outcome, index) if engine is Engine.MICRO else ""
+        said = said or (reason.splitlines() or ["no reason given"])[0]
         return UnsupportedModelError(
             f"{describe_engine(engine)} refuses the model: {said}",
             hint="The operator or its type is probably not supported there; "
@@ -218,8 +223,14 @@ def _collect(
     if not written.exists():
         return None
     blob = written.read_bytes()
-    size = len(blob) // samples if samples else 0
-    return tuple(blob[number * size : (number + 1) * size] for number in range(samples))
+    size = sum(tensor.size_bytes for tensor in graph.main.output_tensors)
+    if len(blob) != size * len(job.inputs):
+        return InvalidModelError(
+            f"{describe_engine(engine)} gave {len(blob)} output bytes for {len(job.inputs)} "
+            f"samples; the file says {size} for each.",
+            hint="The shapes in the file contradict its operators: convert the model again.",
+        )
+    return tuple(blob[number * size : (number + 1) * size] for number in range(len(job.inputs)))
 
 
 def _culprit(outcome: Outcome, waiting: Sequence[int]) -> int:
@@ -243,9 +254,9 @@ def _crash(outcome: Outcome, index: int, engine: Engine, timeout_seconds: float)
 
 
 def _last_words(outcome: Outcome, index: int) -> str:
-    """Return the last line that the interpreter printed for a model."""
+    """Return the last two lines that the interpreter printed for a model."""
     _, _, after = outcome.output.rpartition(f'{MARKER}{{"stage": "model {index}"')
     own = after.partition("\n")[2].partition(MARKER)[0]
     lines = [line.strip() for line in own.splitlines() if line.strip()]
     words = [line for line in lines if not line.startswith(("INFO:", "WARNING:"))]
-    return words[-1][:300] if words else ""
+    return "; ".join(line[:200] for line in words[-2:])

@@ -1,9 +1,10 @@
 """Run models on an interpreter; in the child process only (``interpreters.py``).
 
-Job: ``engine``, ``timeout_seconds`` for each model, and ``models``: their ``name``,
-``samples`` and ``arena_bytes``. For each, ``<name>.tflite`` and ``<name>.in`` (raw input
-bytes, sample after sample) become ``<name>.out``, or ``<name>.failed`` with the reason.
-A model that crashes or hangs takes the process with it; what came before is kept.
+Job: ``engine``, ``timeout_seconds`` for each model, and ``models``: their ``name``, the
+numbers of ``samples``, ``inputs`` and ``outputs``, and ``arena_bytes``. For each,
+``<name>.tflite`` and ``<name>.in`` (raw input bytes, sample after sample) become
+``<name>.out``, or ``<name>.failed`` with the reason. A model that crashes or hangs takes
+the process with it; what came before is kept.
 """
 
 from __future__ import annotations
@@ -54,11 +55,14 @@ class _Runner:
 
 
 def _run(
-    load: Callable[[bytes, int], _Runner], data: bytes, model: Mapping[str, Any], raw: bytes
+    load: Callable[[bytes, Mapping[str, Any]], _Runner],
+    data: bytes,
+    model: Mapping[str, Any],
+    raw: bytes,
 ) -> bytes:
     import numpy as np
 
-    runner = load(data, model["arena_bytes"])
+    runner = load(data, model)
     sizes = [
         int(np.prod(shape, dtype=np.int64)) * np.dtype(kind).itemsize
         for kind, shape in runner.inputs
@@ -79,32 +83,24 @@ def _run(
     return b"".join(outputs)
 
 
-def _load_micro(data: bytes, arena_bytes: int) -> _Runner:
+def _load_micro(data: bytes, model: Mapping[str, Any]) -> _Runner:
     """Load a model into TFLM's own interpreter."""
     interpreter = _import("tflite-micro").runtime.Interpreter.from_bytes(
-        data, arena_size=arena_bytes
+        data, arena_size=model["arena_bytes"]
     )
-    inputs = _details(interpreter.get_input_details)
-    count = len(_details(interpreter.get_output_details))
+    details = [interpreter.get_input_details(index) for index in range(model["inputs"])]
 
     def infer(row: list[Any]) -> list[Any]:
         for index, array in enumerate(row):
             interpreter.set_input(array, index)
         interpreter.invoke()
-        return [interpreter.get_output(index) for index in range(count)]
+        return [interpreter.get_output(index) for index in range(model["outputs"])]
 
-    return _Runner(inputs, infer)
+    return _Runner([_kind_and_shape(told) for told in details], infer)
 
 
-def _details(get: Callable[[int], Any]) -> list[tuple[Any, tuple[int, ...]]]:
-    """Return type and shape of each input or output; TFLM's binding has no count of them."""
-    found: list[tuple[Any, tuple[int, ...]]] = []
-    while True:
-        try:
-            told = get(len(found))
-        except (IndexError, ValueError, RuntimeError):
-            return found
-        found.append((told["dtype"], tuple(int(size) for size in told["shape"])))
+def _kind_and_shape(told: Mapping[str, Any]) -> tuple[Any, tuple[int, ...]]:
+    return told["dtype"], tuple(int(size) for size in told["shape"])
 
 
 def _load_litert(data: bytes, *, reference: bool) -> _Runner:
@@ -128,9 +124,7 @@ def _load_litert(data: bytes, *, reference: bool) -> _Runner:
         interpreter.invoke()
         return [interpreter.get_tensor(told["index"]) for told in outputs]
 
-    return _Runner(
-        [(told["dtype"], tuple(int(size) for size in told["shape"])) for told in inputs], infer
-    )
+    return _Runner([_kind_and_shape(told) for told in inputs], infer)
 
 
 def _import(engine: str) -> Any:
@@ -146,7 +140,7 @@ _LITERT_MODULES: Mapping[str, str] = {
     "tensorflow": "tensorflow.lite.python.interpreter",
 }
 
-_ENGINES: Mapping[str, Callable[[bytes, int], _Runner]] = {
+_ENGINES: Mapping[str, Callable[[bytes, Mapping[str, Any]], _Runner]] = {
     "tflite-micro": _load_micro,
     "litert": lambda data, _: _load_litert(data, reference=False),
     "litert-reference": lambda data, _: _load_litert(data, reference=True),
