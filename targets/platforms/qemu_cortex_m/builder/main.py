@@ -36,7 +36,7 @@ env.Replace(
     RANLIB="arm-none-eabi-gcc-ranlib",
     SIZETOOL="arm-none-eabi-size",
     SIZECHECKCMD="$SIZETOOL -A -d $SOURCES",
-    SIZEPROGREGEXP=r"^(?:\.vectors|\.text|\.ARM\.\S+|\.init_arrays|\.data)\s+(\d+).*",
+    SIZEPROGREGEXP=r"^(?:\.text|\.ARM\.\S+|\.init_arrays|\.data)\s+(\d+).*",
     SIZEDATAREGEXP=r"^(?:\.stack|\.data|\.bss)\s+(\d+).*",
     PROGNAME="firmware",
     PROGSUFFIX=".elf",
