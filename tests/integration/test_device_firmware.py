@@ -18,12 +18,12 @@ import pytest
 from device_firmware import CRASHES, FAILS, GRAPH, INPUT_BYTES, SHA256, expected
 
 from edgekit.device.connect import open_device
-from edgekit.device.emulator import EmulatorTransport
+from edgekit.device.emulator import EmulatorTransport, boot
 from edgekit.device.link import Link
 from edgekit.device.measure import measure
 from edgekit.device.session import Session
 from edgekit.device.verify import verify
-from edgekit.errors import DeviceError, LinkClosedError
+from edgekit.errors import DeviceError, DeviceTimeoutError, LinkClosedError
 from edgekit.results import Basis
 from edgekit.targets import load_target
 
@@ -262,6 +262,34 @@ def _is_alive(pid):
     except OSError:
         return False
     return "State:\tZ" not in status
+
+
+@pytest.mark.emulator
+def test_a_booted_board_is_ended_with_its_block(build, tmp_path):
+    transcript = tmp_path / "transcript.txt"
+    target = load_target("qemu-cortex-m4")
+    with boot(build("qemu-cortex-m4"), target, transcript=transcript) as link:
+        assert Session(link).wait_ready() == "EdgeKit"
+        pid = link._transport.pid
+        assert _is_alive(pid)
+    assert not _is_alive(pid)
+    assert "< m-init-done" in transcript.read_text(encoding="utf-8")
+
+
+@pytest.mark.emulator
+def test_an_emulator_that_stands_still_is_a_timeout_both_ways(build):
+    with boot(build("qemu-cortex-m4"), load_target("qemu-cortex-m4")) as link:
+        session = Session(link)
+        session.wait_ready()
+        os.kill(link._transport.pid, signal.SIGSTOP)
+        with pytest.raises(DeviceTimeoutError) as caught:
+            link.write(bytes(10_000_000), timeout_seconds=0.3)
+        assert "took in no bytes for 0.3 s" in caught.value.message
+        with pytest.raises(DeviceTimeoutError) as caught:
+            session.infer(1, 0, timeout_seconds=0.3)
+        assert "hangs" in caught.value.hint
+        began = time.monotonic()
+    assert time.monotonic() - began < 10, "a stopped process is killed"
 
 
 @pytest.mark.emulator

@@ -108,6 +108,7 @@ class FakeFirmware:
         elif words[0] == "print":
             if not self.has_print:
                 yield "e-[Unknown command: db]"
+                return
             for start in range(0, len(self.loaded), 8):
                 yield "m-buffer-" + "-".join(
                     f"{byte:02x}" for byte in self.loaded[start : start + 8]
@@ -229,8 +230,8 @@ class SocketTransport:
         return data
 
     def write(self, data: bytes, timeout_seconds: float) -> None:
-        self._socket.settimeout(timeout_seconds)
         try:
+            self._socket.settimeout(timeout_seconds)
             self._socket.sendall(data)
         except TimeoutError as error:
             raise DeviceTimeoutError("It takes nothing in.", hint="Wake it up.") from error

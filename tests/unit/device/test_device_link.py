@@ -268,6 +268,24 @@ def test_a_silent_serial_port_says_what_to_try(terminal):
 
 
 @posix_only
+def test_a_serial_port_that_takes_nothing_in_is_a_timeout(terminal):
+    with Link(SerialTransport(terminal[1], 9600)) as link:
+        with pytest.raises(DeviceTimeoutError) as caught:
+            link.write(bytes(1_000_000), timeout_seconds=0.2)
+        assert "took in no bytes for 0.2 s" in caught.value.message
+        assert "Attach the board again" in caught.value.hint
+
+
+@posix_only
+def test_writing_to_a_serial_port_that_vanished_is_a_closed_link(terminal):
+    master, name = terminal
+    with Link(SerialTransport(name, 9600)) as link:
+        os.close(master)
+        with pytest.raises(LinkClosedError, match="was cut"):
+            link.write(b"name%")
+
+
+@posix_only
 def test_a_port_that_is_in_use_is_refused(terminal):
     with Link(SerialTransport(terminal[1], 9600)), pytest.raises(DeviceError) as caught:
         SerialTransport(terminal[1], 9600)

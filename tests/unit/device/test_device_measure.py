@@ -66,17 +66,17 @@ def test_instructions_are_thousands_of_the_protocols_us_and_need_few_inferences(
     assert latency.unit == "instructions"
     assert latency.basis is Basis.EMULATED
     assert latency.median == 2_980_000
-    assert latency.inferences_per_window == 1, "one tick is less than 0.1 % of 2980"
+    assert latency.inferences_per_window == 5, "one tick is less than 0.01 % of 5 x 2980"
     assert latency.p99 is None
     assert latency.samples == 0
     assert not any(item.startswith("laps") for item in firmware.commands)
 
 
 @pytest.mark.parametrize("us_per_inference", [1, 7, 250, 999, 1000, 1099, 1101])
-def test_the_clocks_tick_is_below_a_thousandth_of_a_window(us_per_inference):
+def test_the_clocks_tick_is_below_a_ten_thousandth_of_a_window(us_per_inference):
     firmware = FakeFirmware(clock="instructions", us_per_inference=us_per_inference)
     latency = measured(firmware, windows=1)
-    assert latency.inferences_per_window * us_per_inference > 1000
+    assert latency.inferences_per_window * us_per_inference > 10_000
 
 
 def test_single_inferences_are_timed_for_the_p99_where_there_is_time():

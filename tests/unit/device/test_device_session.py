@@ -180,6 +180,33 @@ def test_an_input_of_another_size_is_refused_before_it_is_sent():
     assert not any(item.startswith("db") for item in firmware.commands)
 
 
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("e-[Supplied buffer size 8 exceeds maximum of 4]", "answered 'Supplied buffer size 8"),
+        ("m-[Expecting 80 bytes]", "the device expected 80 bytes"),
+    ],
+)
+def test_a_load_that_the_device_refuses_says_why(line, said):
+    def refuses(_firmware, _words):
+        yield line
+        yield "m-ready"
+
+    with (
+        over_socket(FakeFirmware(overrides={"db": refuses})) as link,
+        pytest.raises(DeviceError) as caught,
+    ):
+        ready(link).load(bytes(8))
+    check(caught.value, DeviceError, "did not arrive whole", said, hint="cable")
+
+
+def test_firmware_that_cannot_tell_what_arrived_is_warned_of(caplog):
+    firmware = FakeFirmware(is_mlperf_only=True, has_print=False)
+    with over_socket(firmware) as link:
+        ready(link).load(bytes(8))
+    assert "can't tell whether the input arrived whole" in caplog.text
+
+
 # Failures
 
 
@@ -206,6 +233,21 @@ def test_garbage_that_never_becomes_an_answer_is_a_protocol_error():
         "!garbage",
         hint="baud rate",
     )
+
+
+def test_an_endless_line_at_boot_is_only_noise(monkeypatch):
+    monkeypatch.setattr("edgekit.device.link.MAX_LINE_BYTES", 1000)
+    with over_socket(FakeFirmware(noise="x" * 5000 + "\r\n")) as link:
+        assert ready(link).info().model == "tiny"
+
+
+def test_a_link_cut_before_a_command_is_sent_is_closed():
+    with over_socket(FakeFirmware()) as link:
+        session = ready(link)
+        link._transport.close()
+        with pytest.raises(LinkClosedError) as caught:
+            session.raw()
+    check(caught.value, LinkClosedError, "During 'info': The cable was pulled.", hint="Put it")
 
 
 def test_a_link_cut_in_mid_line_shows_what_had_come():
