@@ -51,8 +51,8 @@ def bench_build(model: Path, folder: Path) -> None:
     from edgekit.device.measure import measure
     from edgekit.firmware.marker import read_marker
     from edgekit.firmware.project import write_project
-    from edgekit.pipeline import build_project, load_model, make_project, open_project
     from edgekit.progress import Silence
+    from edgekit.stages import build_project, load_model, make_project, open_project
     from edgekit.targets import load_target
 
     loaded = load_model(model)

@@ -72,7 +72,7 @@ if [ -z "$reuse" ]; then
     started=$SECONDS
     mmdebstrap --quiet --variant=minbase --include="$packages" "$suite" "$root" "${mirror[@]}"
     printf '== made in %d s\n' $((SECONDS - started))
-    git clone --quiet --no-hardlinks "$checkout" "$root/root/edgekit"
+    git clone --quiet --no-hardlinks "$checkout" "$root/srv/edgekit"
 fi
 cp --dereference /etc/resolv.conf /etc/hosts "$root/etc/"
 
@@ -102,7 +102,7 @@ for target in "${targets[@]}"; do
     printf '== make %s\n' "$target"
     started=$SECONDS
     code=0
-    inside make -C /root/edgekit "$target" </dev/null || code=$?
+    inside make -C /srv/edgekit "$target" </dev/null || code=$?
     printf '== make %s: exit code %d after %d s\n' "$target" "$code" $((SECONDS - started))
     [ "$code" = 0 ] || exit "$code"
 done

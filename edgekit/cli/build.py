@@ -16,7 +16,7 @@ def command(folder: Path, as_json: bool, quiet: bool) -> None:
     """Build the project in FOLDER with PlatformIO; compare the link with the plan."""
     from edgekit.cli.runs import show_sizes
     from edgekit.firmware.marker import read_marker
-    from edgekit.pipeline import build_project
+    from edgekit.stages import build_project
 
     show = Output(as_json=as_json, quiet=quiet)
     marker = read_marker(folder)

@@ -32,7 +32,7 @@ def command(
     """Write the PlatformIO project that runs MODEL (.tflite) on a target."""
     from edgekit.engines import choose_engine
     from edgekit.firmware.project import write_project
-    from edgekit.pipeline import load_model, make_project
+    from edgekit.stages import load_model, make_project
     from edgekit.targets import load_target
 
     show = Output(as_json=as_json, quiet=quiet)

@@ -14,7 +14,7 @@ from edgekit.cli.output import Output, output_options
 @click.argument("folder", type=click.Path(path_type=Path))
 @port_option
 @click.option("--windows", default=5, show_default=True, help="How many windows to time.")
-@click.option("--inferences", type=int, help="Inferences a window. Default: enough for 0.1 %.")
+@click.option("--inferences", type=int, help="Inferences a window. Default: enough for 0.01 %.")
 @click.option("--warmup", default=2, show_default=True, help="Inferences before each window.")
 @output_options
 def command(
@@ -33,7 +33,7 @@ def command(
     from edgekit.cli.runs import show_latency
     from edgekit.device.measure import measure
     from edgekit.firmware.marker import read_marker
-    from edgekit.pipeline import open_project
+    from edgekit.stages import open_project
 
     show = Output(as_json=as_json, quiet=quiet)
     marker = read_marker(folder)

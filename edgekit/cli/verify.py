@@ -33,7 +33,7 @@ def command(
     from edgekit.cli.runs import show_verification
     from edgekit.errors import VerificationError
     from edgekit.firmware.marker import read_marker
-    from edgekit.pipeline import load_model, open_project, sample_inputs, verify_device
+    from edgekit.stages import load_model, open_project, sample_inputs, verify_device
 
     show = Output(as_json=as_json, quiet=quiet)
     marker = read_marker(folder)

@@ -43,9 +43,9 @@ def build_model() -> Any:
     return keras.Sequential(
         [
             keras.Input((SIDE, SIDE, 1), name="image"),
-            keras.layers.Conv2D(16, 3, activation="relu", name="conv1"),
+            keras.layers.Conv2D(16, 3, padding="same", activation="relu", name="conv1"),
             keras.layers.MaxPooling2D(2, name="pool1"),
-            keras.layers.Conv2D(32, 3, activation="relu", name="conv2"),
+            keras.layers.Conv2D(32, 3, padding="same", activation="relu", name="conv2"),
             keras.layers.MaxPooling2D(2, name="pool2"),
             keras.layers.Flatten(name="flatten"),
             keras.layers.Dense(10, activation="softmax", name="digit"),

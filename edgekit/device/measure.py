@@ -3,7 +3,7 @@
 The device times N inferences as one lap, so that the clock's resolution and the link
 play no part. N is chosen so that a lap is at least ``window_seconds`` long, and long
 enough that one tick of the clock (1 µs; 1000 instructions on a board that counts them)
-is less than 0.1 % of it.
+is less than 0.01 % of it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 INSTRUCTIONS_PER_US = 1000
 """docs/protocol.md, clock=instructions: the unit of the protocol's "µs" there."""
 
-RESOLUTION_SHARE = 0.001
+RESOLUTION_SHARE = 0.0001
 """The most of a window that one tick of the clock may be."""
 
 P99_SAMPLES = 662

@@ -27,7 +27,7 @@ LEVELS = (
     {"build"},
     {"device", "pi"},
     {"report"},
-    {"pipeline", "demo", "doctor"},
+    {"stages", "pipeline", "demo", "doctor"},
     {"cli", "__main__"},
 )
 """What may import what: a part imports from its own level or a lower one."""
@@ -38,7 +38,7 @@ OWNERS = {
     "elftools": {"build/sizes.py"},
     "jinja2": {"firmware/render.py"},
     "keras": {"model/tensorflow_models.py", "model/worker_convert.py", "demo/training.py"},
-    "numpy": {"model/", "demo/training.py", "pipeline.py"},
+    "numpy": {"model/", "demo/training.py", "stages.py"},
     "platformdirs": {"build/private_core.py"},
     "platformio": {"build/launcher.py"},
     "rich": {"cli/"},

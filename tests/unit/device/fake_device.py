@@ -146,7 +146,7 @@ class FakeFirmware:
 
     def _run(self, count: int) -> None:
         time.sleep(self.seconds_per_inference * count)
-        for _ in range(min(count, 10_000)):
+        for _ in range(min(count, 100_000)):
             extra = self.cold_us if self.inferences == 0 else 0
             extra += self.wobble_us[self.inferences % len(self.wobble_us)]
             self.now_us = (self.now_us + self.us_per_inference + extra) % (1 << 32)
