@@ -5,6 +5,8 @@ Nothing is ever unpickled, and whatever can't be read is a ``CalibrationError``.
 
 from __future__ import annotations
 
+import tokenize
+import warnings
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -30,6 +32,7 @@ _UNREADABLE = (
     KeyError,
     TypeError,
     SyntaxError,
+    tokenize.TokenError,
     RuntimeError,
     MemoryError,
     OverflowError,
@@ -243,12 +246,14 @@ def load_samples(path: Path) -> Samples:
     import numpy as np
 
     try:
-        loaded = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            arrays = {"": loaded}
-        else:
-            with loaded:
-                arrays = {name: loaded[name] for name in loaded.files}
+        with path.open("rb") as file, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # numpy's on odd headers; what matters is checked
+            loaded = np.load(file, allow_pickle=False)
+            if isinstance(loaded, np.ndarray):
+                arrays = {"": loaded}
+            else:
+                with loaded:
+                    arrays = {name: loaded[name] for name in loaded.files}
     except FileNotFoundError as error:
         raise CalibrationError(
             f"There is no samples file {path}.", hint="Check the path; make one with np.savez."
