@@ -11,7 +11,7 @@ from hypothesis.strategies import SearchStrategy
 from tflm_oracle import run_tflm
 
 from edgekit.aot.compiler import compile_graph
-from edgekit.graph import Tensor
+from edgekit.graph import Graph
 from edgekit.model.reader import read_graph
 
 Case = tuple[str, bytes]
@@ -19,7 +19,7 @@ Case = tuple[str, bytes]
 FAMILIES: dict[str, tuple[SearchStrategy[Case], int]] = {
     "convolution": (aot_models.convolutions("plain"), 70),
     "grouped convolution": (aot_models.convolutions("grouped"), 30),
-    "depthwise convolution": (aot_models.convolutions("depthwise"), 50),
+    "depthwise convolution": (aot_models.convolutions("depthwise"), 80),
     "fully connected": (aot_models.fully_connected(), 50),
     "pool": (aot_models.pools(), 50),
     "addition": (aot_models.additions(), 50),
@@ -51,13 +51,22 @@ def draw_cases(strategy: SearchStrategy[Case], count: int) -> list[Case]:
     return [(what, model) for model, what in found.items()]
 
 
-def sample_for(tensors: tuple[Tensor, ...], rng: np.random.Generator, number: int) -> bytes:
-    """Return input bytes: two samples at the extremes, the others random."""
+def sample_for(graph: Graph, rng: np.random.Generator, number: int) -> bytes:
+    """Return input bytes: two samples at the extremes, the others random.
+
+    Real numbers lie at the halves between two steps of the output, or just beside.
+    """
     parts = []
-    for tensor in tensors:
+    for tensor in graph.main.input_tensors:
         if tensor.dtype.is_float:
-            values = rng.normal(0, 10.0 ** rng.uniform(-6, 2), tensor.shape).astype(np.float32)
-            parts.append(values.tobytes())
+            steps = rng.integers(-300, 300, tensor.shape) + np.float64(0.5)
+            halves = (steps * graph.main.output_tensors[0].scale).astype(np.float32)
+            aside = rng.choice(np.array([-np.inf, np.inf], np.float32), tensor.shape)
+            parts.append(
+                np.where(
+                    rng.random(tensor.shape) < 0.5, halves, np.nextafter(halves, aside)
+                ).tobytes()
+            )
         elif number == 0:
             parts.append(rng.choice(np.array([0x80, 0x7F], np.uint8), tensor.size_bytes).tobytes())
         elif number == 1:
@@ -73,10 +82,7 @@ def test_computes_what_tflm_computes(family: str, tmp_path_factory: pytest.TempP
     cases = draw_cases(strategy, count)
     rng = np.random.default_rng(7)
     graphs = [read_graph(model) for _, model in cases]
-    samples = [
-        [sample_for(graph.main.input_tensors, rng, number) for number in range(SAMPLES)]
-        for graph in graphs
-    ]
+    samples = [[sample_for(graph, rng, number) for number in range(SAMPLES)] for graph in graphs]
     expected = run_tflm(list(zip((model for _, model in cases), samples, strict=True)))
     refused = [what for (what, _), item in zip(cases, expected, strict=True) if item is None]
     assert not refused, refused
