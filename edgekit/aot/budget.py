@@ -7,11 +7,11 @@ for the compiler and the flags that EdgeKit's own platforms use.
 
 from __future__ import annotations
 
-from edgekit.aot.code_size import CodeSizes, code_sizes
+from edgekit.aot.code_size import CodeSizes, Firmware, code_sizes
 from edgekit.aot.compiler import Layout, lay_out
 from edgekit.aot.usage import array_bytes, table_bytes
 from edgekit.graph import Graph
-from edgekit.plan.budget import make_plan, protocol_sram
+from edgekit.plan.budget import input_bytes, make_plan, protocol_sram
 from edgekit.plan.flash import framework_flash
 from edgekit.results import ArenaPlan, Basis, Item, Plan
 from edgekit.targets import Target
@@ -25,7 +25,8 @@ def aot_plan(graph: Graph, target: Target, *, model: str) -> Plan:
     """
     sizes = code_sizes(target.core)
     layout = lay_out(graph)
-    flash = (*_firmware_items(sizes, model), *framework_flash(target))
+    firmware = sizes.firmware_for(input_bytes(graph))
+    flash = (_firmware_item(sizes, firmware, model), *framework_flash(target))
     if not isinstance(layout, Layout):
         return make_plan(
             graph,
@@ -44,23 +45,25 @@ def aot_plan(graph: Graph, target: Target, *, model: str) -> Plan:
         target,
         model=model,
         engine="aot",
-        flash=(*_model_items(layout, sizes, target.core.pointer_bytes), *flash),
+        flash=(*_model_items(layout, sizes, firmware, target.core.pointer_bytes), *flash),
         sram=(
             Item(name="arena", size_bytes=arena.size_bytes, basis=Basis.EXACT,
                  note="inputs, outputs and scratch included"),
             *protocol_sram(graph, target),
-            Item(name="firmware", size_bytes=sizes.firmware_data_bytes, basis=Basis.ESTIMATED,
-                 margin_bytes=sizes.margin(sizes.firmware_data_bytes), note="start-up and port"),
+            Item(name="firmware", size_bytes=firmware.data_bytes, basis=Basis.ESTIMATED,
+                 margin_bytes=sizes.margin(firmware.data_bytes), note="start-up and port"),
         ),
         arena=arena,
         arena_bytes=arena.size_bytes,
     )  # fmt: skip
 
 
-def _model_items(layout: Layout, sizes: CodeSizes, pointer_bytes: int) -> tuple[Item, ...]:
+def _model_items(
+    layout: Layout, sizes: CodeSizes, firmware: Firmware, pointer_bytes: int
+) -> tuple[Item, ...]:
     calls = layout.schedule.calls
     kernels = {call.kernel for call in calls}
-    kernel_bytes = sizes.kernel_bytes(kernels)
+    kernel_bytes = sizes.kernel_bytes(kernels, firmware)
     code_bytes = sizes.scaled(sizes.model_bytes + len(calls) * sizes.call_bytes)
     return (
         Item(
@@ -90,14 +93,12 @@ def _model_items(layout: Layout, sizes: CodeSizes, pointer_bytes: int) -> tuple[
     )
 
 
-def _firmware_items(sizes: CodeSizes, model: str) -> tuple[Item, ...]:
-    size_bytes = sizes.scaled(sizes.firmware_bytes) + len(model)
-    return (
-        Item(
-            name="firmware",
-            size_bytes=size_bytes,
-            basis=Basis.ESTIMATED,
-            margin_bytes=sizes.margin(size_bytes),
-            note="start-up, port, protocol and C library",
-        ),
+def _firmware_item(sizes: CodeSizes, firmware: Firmware, model: str) -> Item:
+    size_bytes = sizes.scaled(firmware.flash_bytes) + len(model)
+    return Item(
+        name="firmware",
+        size_bytes=size_bytes,
+        basis=Basis.ESTIMATED,
+        margin_bytes=sizes.margin(size_bytes),
+        note="start-up, port, protocol and C library",
     )

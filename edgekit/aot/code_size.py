@@ -25,13 +25,28 @@ _SHARED = ("matrix",)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Firmware:
+    """What is around a model of at least ``input_bytes``, as linked.
+
+    ``functions`` are those of the library that kernels may need too.
+    """
+
+    input_bytes: int
+    flash_bytes: int
+    data_bytes: int
+    functions: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class CodeSizes:
     """Sizes in bytes for one processor, and how far they may be off.
 
     ``model_bytes`` are the model's functions without any call, ``call_bytes`` one call of
-    a kernel, ``firmware_bytes`` everything around the model: start-up, port, protocol, C
-    library. ``measured_on`` names the processor that they were measured on; where it is
-    another than the target's, they are estimates, scaled, with ``margin_share``.
+    a kernel, ``firmware`` everything around the model: start-up, port, protocol and C
+    library, by ascending bytes of input. ``library`` are functions of the compiler's
+    libraries that kernels call, ``kernel_library`` those of each kernel. ``measured_on``
+    names the processor that they were measured on; where it is another than the
+    target's, they are estimates, scaled, with ``margin_share``.
     """
 
     measured_on: str
@@ -39,16 +54,27 @@ class CodeSizes:
     kernels: Mapping[str, int]
     model_bytes: int
     call_bytes: int
-    firmware_bytes: int
-    firmware_data_bytes: int
+    firmware: tuple[Firmware, ...]
+    library: Mapping[str, int]
+    kernel_library: Mapping[str, tuple[str, ...]]
     scale: float = 1.0
     margin_share: float = 0.0
 
-    def kernel_bytes(self, kernels: Iterable[str]) -> int:
-        """Return the bytes of kernels and of what they share."""
+    def kernel_bytes(self, kernels: Iterable[str], firmware: Firmware) -> int:
+        """Return the bytes of kernels and of all that they need and the firmware has not."""
         wanted = set(kernels)
-        shared = {name for kernel in wanted for name in KERNELS[kernel].needs if name in _SHARED}
-        return self.scaled(sum(self.kernels[name] for name in wanted | shared))
+        wanted |= {name for kernel in wanted for name in KERNELS[kernel].needs if name in _SHARED}
+        called = {name for kernel in wanted for name in self.kernel_library.get(kernel, ())}
+        library_bytes = sum(self.library[name] for name in called - set(firmware.functions))
+        return self.scaled(sum(self.kernels[name] for name in wanted) + library_bytes)
+
+    def firmware_for(self, input_bytes: int) -> Firmware:
+        """Return the firmware around a model with so many bytes of input.
+
+        The compiler clears and receives small buffers with other code than large ones.
+        """
+        fitting = [item for item in self.firmware if item.input_bytes <= input_bytes]
+        return fitting[-1] if fitting else self.firmware[0]
 
     def scaled(self, size_bytes: int) -> int:
         """Return a measured size as it is on the target's processor."""
@@ -91,8 +117,17 @@ def _entry(
         kernels=values["kernels"],
         model_bytes=values["model_bytes"],
         call_bytes=values["call_bytes"],
-        firmware_bytes=values["firmware_bytes"],
-        firmware_data_bytes=values["firmware_data_bytes"],
+        firmware=tuple(
+            Firmware(
+                input_bytes=item["input_bytes"],
+                flash_bytes=item["flash_bytes"],
+                data_bytes=item["data_bytes"],
+                functions=tuple(item["functions"]),
+            )
+            for item in values["firmware"]
+        ),
+        library=values["library"],
+        kernel_library={key: tuple(item) for key, item in values["kernel_library"].items()},
         scale=scale,
         margin_share=max(margin_share, values["margin_share"]),
     )
