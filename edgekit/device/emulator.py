@@ -15,6 +15,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 from edgekit import process
 from edgekit.device.host import closed_by_program
@@ -110,20 +111,19 @@ class EmulatorTransport:
             "build it again for this target.",
             boots=True,
         )
-        self._folder = tempfile.TemporaryDirectory(prefix="edgekit-qemu-")
-        self._log = Path(self._folder.name) / "qemu.log"
+        self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - close() closes it
         self._socket, inherited = socket.socketpair()
         try:
-            with self._log.open("wb") as log, inherited:
+            with inherited:
                 self._child = process.start(
                     command_line(target.emulator, elf, inherited.fileno(), program=program),
-                    stdout=log,
+                    stdout=self._log,
                     stderr=subprocess.STDOUT,
                     pass_fds=[inherited.fileno()],
                 )
         except BaseException:
             self._socket.close()
-            self._folder.cleanup()
+            self._log.close()
             raise
 
     @property
@@ -163,7 +163,7 @@ class EmulatorTransport:
             process.end(self._child)
         finally:
             self._socket.close()
-            self._folder.cleanup()
+            self._log.close()
 
     def _ended(self) -> LinkClosedError:
         try:

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Sequence
 from io import BufferedReader, BufferedWriter
 from pathlib import Path
-from typing import cast
+from typing import IO, cast
 
 from edgekit import process
 from edgekit.device.link import Traits
@@ -41,20 +41,18 @@ class HostTransport:
             silence_hint="The program runs but says nothing: is it EdgeKit's firmware for 'host'?",
             boots=True,
         )
-        self._folder = tempfile.TemporaryDirectory(prefix="edgekit-host-")
-        self._log = Path(self._folder.name) / "stderr.log"
+        self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - close() closes it
         self._is_at_end = False
         self._incoming: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         self._outgoing: queue.SimpleQueue[tuple[bytes, threading.Event] | None] = (
             queue.SimpleQueue()
         )
         try:
-            with self._log.open("wb") as errors:
-                self._child = process.start(
-                    command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors
-                )
+            self._child = process.start(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log
+            )
         except BaseException:
-            self._folder.cleanup()
+            self._log.close()
             raise
         self._threads = [
             threading.Thread(target=work, name=f"edgekit-host-{name}", daemon=True)
@@ -99,7 +97,7 @@ class HostTransport:
             self._outgoing.put(None)
             for thread in self._threads:
                 thread.join(_EXIT_SECONDS)
-            self._folder.cleanup()
+            self._log.close()
 
     def _pump_in(self) -> None:
         pipe = cast(BufferedReader, self._child.stdout)
@@ -131,13 +129,14 @@ class HostTransport:
         return closed_by_program(self.traits.name, what, self._log)
 
 
-def closed_by_program(name: str, what: str, log: Path, *, noise: str = "") -> LinkClosedError:
+def closed_by_program(name: str, what: str, log: IO[bytes], *, noise: str = "") -> LinkClosedError:
     """Return the error for a program that went away, with the ends of its log.
 
     A long log is shown with its first lines too: what went wrong may come before a
     dump of registers. Lines that contain ``noise`` are left out.
     """
-    text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
+    log.seek(0)
+    text = log.read().decode("utf-8", "replace")
     lines = [line for line in text.splitlines() if line.strip() and not (noise and noise in line)]
     if len(lines) > _LOG_LINES:
         lines = [*lines[: _LOG_LINES // 2], "…", *lines[-_LOG_LINES // 2 :]]

@@ -18,7 +18,7 @@ from edgekit.targets import Emulator, Serial
 
 FAKE = Path(__file__).with_name("fake_device.py")
 HOST = make_target(name="board", emulator=Emulator(kind="host", source=SOURCE))
-QUICK = Patience(boot_seconds=5.0, settle_seconds=0.1, reply_seconds=2.0)
+PATIENT = Patience(boot_seconds=30.0, settle_seconds=0.1, reply_seconds=30.0)
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def test_an_emulated_target_boots_its_firmware_and_is_ended(program, tmp_path):
     elf, made = program
     transcript = tmp_path / "transcript.txt"
     with connect.open_device(
-        HOST, elf=elf, model_sha256=SHA256, transcript=transcript, patience=QUICK
+        HOST, elf=elf, model_sha256=SHA256, transcript=transcript, patience=PATIENT
     ) as session:
         assert session.info().model == "tiny"
         assert made[0]._child.poll() is None
@@ -52,7 +52,7 @@ def test_an_emulated_target_boots_its_firmware_and_is_ended(program, tmp_path):
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ZeroDivisionError])
 def test_the_device_is_released_whatever_happens(program, error):
     elf, made = program
-    with pytest.raises(error), connect.open_device(HOST, elf=elf, patience=QUICK):
+    with pytest.raises(error), connect.open_device(HOST, elf=elf, patience=PATIENT):
         raise error
     assert made[0]._child.poll() is not None
 
@@ -63,7 +63,7 @@ def test_the_host_target_runs_its_firmware_as_a_program(tmp_path, monkeypatch):
     elf.write_text(f"#!/bin/sh\nexec '{sys.executable}' '{FAKE}'\n")
     elf.chmod(0o755)
     monkeypatch.chdir(tmp_path)
-    with connect.open_device(HOST, elf=Path("firmware.elf"), patience=QUICK) as session:
+    with connect.open_device(HOST, elf=Path("firmware.elf"), patience=PATIENT) as session:
         assert session.name() == "EdgeKit"
 
 
@@ -72,7 +72,7 @@ def test_firmware_for_another_target_is_refused(program):
     target = make_target(name="other", emulator=HOST.emulator)
     with (
         pytest.raises(DeviceError) as caught,
-        connect.open_device(target, elf=elf, patience=QUICK),
+        connect.open_device(target, elf=elf, patience=PATIENT),
     ):
         pytest.fail("opened")
     assert "runs firmware for the target 'board', not 'other'" in caught.value.message
@@ -85,7 +85,7 @@ def test_firmware_with_another_model_is_refused(program):
     elf, _ = program
     with (
         pytest.raises(DeviceError) as caught,
-        connect.open_device(HOST, elf=elf, model_sha256="cd" * 32, patience=QUICK),
+        connect.open_device(HOST, elf=elf, model_sha256="cd" * 32, patience=PATIENT),
     ):
         pytest.fail("opened")
     assert "runs another model: 'tiny' with the SHA-256 abababababab…" in caught.value.message
@@ -129,5 +129,5 @@ def test_a_real_board_is_opened_at_its_port_with_its_baud_rate(monkeypatch):
 def test_mlperf_only_firmware_is_let_in(monkeypatch):
     with over_socket(FakeFirmware(is_mlperf_only=True)) as link:
         monkeypatch.setattr(connect, "SerialTransport", lambda port, baud: link._transport)
-        with connect.open_device(make_target(), port="COM3", patience=QUICK) as session:
+        with connect.open_device(make_target(), port="COM3", patience=PATIENT) as session:
             assert session.optional_info() is None

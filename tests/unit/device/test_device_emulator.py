@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from pathlib import Path
 
@@ -90,7 +91,7 @@ def test_an_emulator_that_fails_at_once_is_named_with_its_last_words(monkeypatch
     assert "could not load kernel" in caught.value.message
     assert "crashed" in caught.value.hint
     assert caught.value.exit_code == 7
-    assert set(tmp_path.iterdir()) == {program, elf}, "no temporary folder stays"
+    assert set(tmp_path.iterdir()) == {program, elf}, "no temporary file stays"
 
 
 @posix_only
@@ -111,13 +112,12 @@ def test_what_is_no_arm_program_is_refused(content, monkeypatch, tmp_path):
     assert caught.value.exit_code == 2
 
 
-def test_a_long_log_is_shown_with_both_ends_and_without_noise(tmp_path):
-    log = tmp_path / "log"
+def test_a_long_log_is_shown_with_both_ends_and_without_noise():
     lines = ["warning: nic unused", "fatal: Lockup", "", *(f"R{n:02}=0" for n in range(30))]
-    log.write_text("\n".join(lines))
+    log = io.BytesIO("\n".join(lines).encode())
     message = closed_by_program("It", "ended", log, noise="warning: nic ").message
     shown = message.splitlines()
     assert shown[:2] == ["It ended. It said:", "  fatal: Lockup"]
     assert shown[-1] == "  R29=0"
     assert len(shown) == 12
-    assert closed_by_program("It", "ended", tmp_path / "absent").message == "It ended."
+    assert closed_by_program("It", "ended", io.BytesIO()).message == "It ended."

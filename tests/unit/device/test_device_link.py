@@ -28,7 +28,7 @@ from edgekit.errors import (
 )
 
 FAKE = Path(__file__).with_name("fake_device.py")
-QUICK = Patience(boot_seconds=5.0, settle_seconds=0.1, reply_seconds=2.0, infer_seconds=2.0)
+PATIENT = Patience(boot_seconds=30.0, settle_seconds=0.1, reply_seconds=30.0)
 posix_only = pytest.mark.skipif(os.name == "nt", reason="pseudo-terminals are POSIX only")
 
 
@@ -154,7 +154,7 @@ def host(options="{}"):
 
 def test_a_program_is_driven_through_its_pipes():
     with Link(host()) as link:
-        session = Session(link, patience=QUICK)
+        session = Session(link, patience=PATIENT)
         assert session.wait_ready() == "EdgeKit"
         session.load(bytes(range(8)))
         assert session.infer(2, 1).duration_us == 2000
@@ -163,7 +163,7 @@ def test_a_program_is_driven_through_its_pipes():
 
 def test_a_program_that_ends_is_named_with_its_exit_code_and_last_words():
     with Link(host('{"exit_after": 2}')) as link:
-        session = Session(link, patience=QUICK)
+        session = Session(link, patience=PATIENT)
         session.wait_ready()
         session.name()
         with pytest.raises(LinkClosedError) as caught:
@@ -178,7 +178,7 @@ def test_a_program_that_ends_is_named_with_its_exit_code_and_last_words():
 def test_a_program_that_is_killed_in_mid_run_is_named_with_the_signal():
     transport = host('{"seconds_per_inference": 0.2}')
     with Link(transport) as link:
-        session = Session(link, patience=QUICK)
+        session = Session(link, patience=PATIENT)
         session.wait_ready()
         threading.Timer(0.2, os.kill, (transport.pid, signal.SIGKILL)).start()
         with pytest.raises(LinkClosedError) as caught:
@@ -236,7 +236,7 @@ def test_a_serial_port_carries_the_protocol(terminal):
         daemon=True,
     ).start()
     with Link(SerialTransport(name, 115200)) as link:
-        session = Session(link, patience=QUICK)
+        session = Session(link, patience=PATIENT)
         assert session.wait_ready() == "EdgeKit"
         session.load(bytes(range(8)))
         assert session.raw() == bytes([1, 5, 9, 13])
@@ -309,7 +309,7 @@ def test_pyserials_urls_serve_as_ports():
         thread.start()
         url = f"socket://127.0.0.1:{server.getsockname()[1]}"
         with Link(SerialTransport(url, 115200)) as link:
-            assert Session(link, patience=QUICK).wait_ready() == "EdgeKit"
+            assert Session(link, patience=PATIENT).wait_ready() == "EdgeKit"
         thread.join(5)
 
 

@@ -16,12 +16,12 @@ from edgekit.device.session import Session
 from edgekit.errors import DeviceError
 from edgekit.results import Basis
 
-QUICK = Patience(boot_seconds=2.0, reply_seconds=2.0, infer_seconds=2.0)
+PATIENT = Patience(boot_seconds=30.0, reply_seconds=30.0)
 
 
 def measured(firmware, **options):
     with over_socket(firmware) as link:
-        session = Session(link, patience=QUICK)
+        session = Session(link, patience=PATIENT)
         session.wait_ready()
         return measure(session, **options)
 

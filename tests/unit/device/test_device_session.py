@@ -11,10 +11,11 @@ from edgekit.device.conversation import Patience
 from edgekit.device.session import Session
 from edgekit.errors import DeviceError, DeviceTimeoutError, LinkClosedError, ProtocolError
 
-QUICK = Patience(boot_seconds=0.3, settle_seconds=0.1, reply_seconds=0.3, infer_seconds=0.4)
+PATIENT = Patience(boot_seconds=30.0, settle_seconds=0.1, reply_seconds=30.0)
+QUICK = Patience(boot_seconds=30.0, settle_seconds=0.1, reply_seconds=0.5, infer_seconds=0.4)
 
 
-def ready(link, patience=QUICK):
+def ready(link, patience=PATIENT):
     session = Session(link, patience=patience)
     session.wait_ready()
     return session
@@ -69,8 +70,8 @@ def test_noise_before_the_start_is_passed_over():
 def test_a_board_that_already_runs_says_nothing_until_asked():
     with over_socket(FakeFirmware(boots=0), boots=False) as link:
         began = time.monotonic()
-        assert Session(link, patience=QUICK).wait_ready() == "EdgeKit"
-        assert time.monotonic() - began < 0.3
+        assert Session(link, patience=PATIENT).wait_ready() == "EdgeKit"
+        assert time.monotonic() - began < 20, "not the time that a reply may take"
 
 
 def test_a_board_that_restarts_when_its_port_is_opened_is_waited_for():
@@ -212,11 +213,12 @@ def test_firmware_that_cannot_tell_what_arrived_is_warned_of(caplog):
 
 def test_a_board_that_never_answers_is_a_timeout_with_what_to_try():
     began = time.monotonic()
-    with over_socket(FakeFirmware(is_silent=True)) as link, pytest.raises(DeviceError) as caught:
-        ready(link)
+    silent = FakeFirmware(is_silent=True)
+    with over_socket(silent, boots=False) as link, pytest.raises(DeviceError) as caught:
+        ready(link, QUICK)
     message = "the fake board does not answer: nothing came, not even at boot"
     check(caught.value, DeviceTimeoutError, message, "'name' was sent 3 times", hint="Wake it up")
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 15
 
 
 def test_garbage_that_never_becomes_an_answer_is_a_protocol_error():
@@ -224,8 +226,8 @@ def test_garbage_that_never_becomes_an_answer_is_a_protocol_error():
         yield b"\x8f\x00\xff!garbage\xfe\r\n"
 
     firmware = FakeFirmware(boots=0, overrides={"name": garbage})
-    with over_socket(firmware) as link, pytest.raises(DeviceError) as caught:
-        ready(link)
+    with over_socket(firmware, boots=False) as link, pytest.raises(DeviceError) as caught:
+        ready(link, QUICK)
     check(
         caught.value,
         ProtocolError,
@@ -286,7 +288,7 @@ def test_silence_in_mid_run_is_a_timeout_naming_the_command():
 
     firmware = FakeFirmware(overrides={"infer": hangs})
     with over_socket(firmware) as link, pytest.raises(DeviceTimeoutError) as caught:
-        ready(link).infer(1, 0)
+        ready(link, QUICK).infer(1, 0)
     check(
         caught.value,
         DeviceTimeoutError,
@@ -304,7 +306,7 @@ def test_endless_chatter_without_an_end_is_a_timeout_too():
 
     firmware = FakeFirmware(overrides={"raw": chatters})
     with over_socket(firmware) as link:
-        session = ready(link)
+        session = ready(link, QUICK)
         with pytest.raises(DeviceTimeoutError, match="did not finish 'raw'"):
             session.raw()
 
@@ -312,7 +314,7 @@ def test_endless_chatter_without_an_end_is_a_timeout_too():
 def test_the_time_allowed_grows_with_the_inferences_seen():
     firmware = FakeFirmware(seconds_per_inference=0.05)
     with over_socket(firmware) as link:
-        session = ready(link)
+        session = ready(link, QUICK)
         session.infer(1, 0)
         began = time.monotonic()
         session.infer(20, 0)

@@ -16,7 +16,7 @@ from edgekit.device.verify import Output, compare, outputs_of, verify
 from edgekit.errors import DeviceError, ProtocolError
 from edgekit.graph import DType
 
-QUICK = Patience(boot_seconds=2.0, reply_seconds=2.0, infer_seconds=2.0)
+PATIENT = Patience(boot_seconds=30.0, reply_seconds=30.0)
 FOUR = make_graph(
     [make_tensor((1, 8), index=0), make_tensor((1, 4), DType.UINT8, index=1)],
     [make_operator("RELU", [0], [1])],
@@ -27,7 +27,7 @@ EXPECTED = [bytes([data[0] + 2, 7, 56, 15]) for data in INPUTS]
 
 def verified(firmware, inputs=INPUTS, expected=EXPECTED, **options):
     with over_socket(firmware) as link:
-        session = Session(link, patience=QUICK)
+        session = Session(link, patience=PATIENT)
         session.wait_ready()
         return verify(session, inputs, expected, graph=FOUR, reference="the truth", **options)
 
