@@ -61,6 +61,7 @@ class Conversation:
         self.traits = link.traits
         self.patience = patience
         self._link = link
+        self._is_booting = link.traits.boots
 
     def start(self) -> str:
         """Wait until the device has started, or already runs; return its name.
@@ -201,7 +202,8 @@ class Conversation:
     def _wait_for_boot(self) -> None:
         """Read what comes at boot; return at ``m-ready`` or when the time is over."""
         patience = self.patience
-        seconds = patience.boot_seconds if self.traits.boots else patience.settle_seconds
+        seconds = patience.boot_seconds if self._is_booting else patience.settle_seconds
+        self._is_booting = False  # opening the link starts a device once
         deadline = time.monotonic() + seconds
         has_booted = False
         while (line := self._boot_line(deadline)) is not None:

@@ -334,7 +334,9 @@ def test_a_board_that_restarts_in_the_middle_is_named():
         check(
             caught.value, DeviceError, "the fake board restarted during 'infer 5 3'", hint="stack"
         )
+        began = time.monotonic()
         assert session.wait_ready() == "EdgeKit"
+        assert time.monotonic() - began < 20, "it does not wait for another boot"
         assert session.raw() == bytes(4)
 
 
