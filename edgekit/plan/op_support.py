@@ -143,6 +143,11 @@ def _operator_problem(
             message=f"{facts.title} is too old for {operator.name} ({where}).",
             hint="Replace the layer by others, or use the aot engine if it has the operator.",
         )
+    if operator.name in facts.broken_operators:
+        return Problem(
+            message=f"{facts.title} {facts.broken_operators[operator.name]} ({where}).",
+            hint="Replace the layer by others, or use the aot engine if it has the operator.",
+        )
     return None
 
 

@@ -12,7 +12,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from edgekit.graph import DType, Operator, OptionValue, Subgraph, Tensor
-from edgekit.plan.tflm_sizes import INIT_BYTES, OPTIONS_STRUCT, TENSOR_BYTES
+from edgekit.plan.tflm_sizes import (
+    INIT_BYTES,
+    INIT_BYTES_2023,
+    OPTIONS_STRUCT,
+    OPTIONS_STRUCT_2023,
+    TENSOR_BYTES,
+)
 from edgekit.units import align_up
 
 _INT = 4
@@ -26,12 +32,14 @@ class TflmBuild:
     ``short_enums``: an enumeration takes one byte where that suffices (arm-none-eabi);
     otherwise four (Xtensa, RISC-V). ``static_memory``: TF_LITE_STATIC_MEMORY is
     defined, which leaves out what only TFLite needs of a tensor and of a node.
+    ``is_2023``: it is TFLM of January 2023, whose kernels differ in some sizes.
     """
 
     kernels: str
     has_dsp: bool
     short_enums: bool
     static_memory: bool = True
+    is_2023: bool = False
 
     @property
     def is_cmsis(self) -> bool:
@@ -90,15 +98,20 @@ def options_struct(node: Node) -> tuple[int, int]:
         builtin_op_data.h (the structs), sizes as compiled by arm-none-eabi-gcc 12.2 with
         and without -fshort-enums.
     """
-    short_size, short_align, long_size, long_align = OPTIONS_STRUCT.get(
-        node.operator.name, (0, 1, 0, 1)
-    )
+    name = node.operator.name
+    sizes = OPTIONS_STRUCT.get(name, (0, 1, 0, 1))
+    if node.build.is_2023:
+        sizes = OPTIONS_STRUCT_2023.get(name, sizes)
+    (short_size, short_align, long_size, long_align) = sizes
     return (short_size, short_align) if node.build.short_enums else (long_size, long_align)
 
 
 def init_bytes(node: Node) -> int:
     """Return the size of the kernel's own data, allocated by Init; 0 if it has none."""
-    reference, cmsis = INIT_BYTES.get(node.operator.name, (0, 0))
+    name = node.operator.name
+    reference, cmsis = INIT_BYTES.get(name, (0, 0))
+    if node.build.is_2023 and name in INIT_BYTES_2023:
+        return INIT_BYTES_2023[name]
     return cmsis if node.build.is_cmsis else reference
 
 
@@ -175,7 +188,7 @@ def _depthwise_conv_2d(node: Node) -> Prepared:
         and channels == image.shape[3]
         and image.shape[0] == 1
         and not dilated
-        and not (height == width == 3 and top <= 1 and left <= 1)
+        and (node.build.is_2023 or not (height == width == 3 and top <= 1 and left <= 1))
     )
     scratch_bytes = 2 * channels * height * width if optimised and node.build.has_dsp else 0
     return Prepared(
@@ -189,6 +202,8 @@ def _fully_connected(node: Node) -> Prepared:
     image, weights = node.input(0), node.input(1)
     if image is None or weights is None or not weights.shape:
         return Prepared()
+    if node.build.is_2023:
+        return _fully_connected_2023(node, image, weights)
     scales = _scale_count(weights)
     per_channel = scales > 1 and _is_quantized(image)
     scratch: tuple[int, ...] = ()
@@ -205,6 +220,14 @@ def _fully_connected(node: Node) -> Prepared:
     return Prepared(persistent=(_INT * scales,) * 2 if per_channel else (), scratch=scratch)
 
 
+def _fully_connected_2023(node: Node, image: Tensor, weights: Tensor) -> Prepared:
+    """CMSIS-NN's of January 2023: no figures a channel, but for what it runs as a CONV_2D."""
+    output = node.outputs[0].shape
+    if image.dtype is DType.INT8 and len(output) > 2 and weights.shape[-1] % 4 == 0:
+        return Prepared(persistent=(_INT * output[-1],) * 2)
+    return Prepared()
+
+
 def _average_pool_2d(node: Node) -> Prepared:
     image = node.input(0)
     if node.build.is_cmsis and node.build.has_dsp and image is not None and _is_quantized(image):
@@ -216,6 +239,13 @@ def _softmax(node: Node) -> Prepared:
     image = node.input(0)
     if image is not None and image.dtype is DType.INT16:
         return Prepared(persistent=(1026, 1026))
+    return Prepared()
+
+
+def _concatenation(node: Node) -> Prepared:
+    image = node.input(0)
+    if node.build.is_2023 and image is not None and image.dtype is DType.INT8:
+        return Prepared(persistent=(_INT * len(node.inputs),) * 2)
     return Prepared()
 
 
@@ -245,7 +275,7 @@ def _transpose_conv(node: Node) -> Prepared:
     scratch: tuple[int, ...] = ()
     if image.dtype is DType.INT16:
         scratch = (8 * output,)
-    elif image.dtype is DType.INT8 and not node.build.is_cmsis:
+    elif image.dtype is DType.INT8 and (node.build.is_2023 or not node.build.is_cmsis):
         scratch = (_INT * output,)
     elif image.dtype is DType.INT8:
         strides = (node.option("stride_h", 1), node.option("stride_w", 1))
@@ -324,6 +354,7 @@ _PREPARE: Mapping[str, Callable[[Node], Prepared]] = {
     "ADD_N": _add_n,
     "AVERAGE_POOL_2D": _average_pool_2d,
     "BATCH_MATMUL": _batch_matmul,
+    "CONCATENATION": _concatenation,
     "CONV_2D": _conv_2d,
     "CUMSUM": _if_int8(36),
     "DEPTH_TO_SPACE": _output_shape,

@@ -75,12 +75,14 @@ class TflmArena:
 def tflm_build(target: Target) -> TflmBuild:
     """Return how TFLM is compiled for a target that has the ``tflm`` engine."""
     engine = target.engines["tflm"]
+    facts = library_facts(engine.library)
     is_arm = target.core.architecture in _SHORT_ENUM_ARCHITECTURES
     return TflmBuild(
         kernels=engine.kernels,
         has_dsp=target.core.has_dsp and is_arm,
         short_enums=is_arm,
-        static_memory=library_facts(engine.library).static_memory,
+        static_memory=facts.static_memory,
+        is_2023=facts.is_2023,
     )
 
 

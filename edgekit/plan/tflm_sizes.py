@@ -16,7 +16,7 @@ TENSOR_BYTES: Mapping[tuple[bool, bool], int] = {
     (True, True): 32,
     (True, False): 40,
     (False, True): 64,
-    (False, False): 72,
+    (False, False): 64,
 }
 """sizeof(TfLiteTensor), by TF_LITE_STATIC_MEMORY and short enums."""
 
@@ -119,3 +119,28 @@ OPTIONS_STRUCT: Mapping[str, tuple[int, int, int, int]] = {
     "WHILE": (8, 4, 8, 4),
 }
 """Parsed options: size and alignment with short enums, then with four-byte enums."""
+
+INIT_BYTES_2023: Mapping[str, int] = {
+    "ABS": 20,
+    "FULLY_CONNECTED": 60,
+    "MEAN": 40,
+    "REDUCE_MAX": 40,
+    "RELU6": 2,
+    "RSQRT": 20,
+    "SELECT_V2": 2,
+    "SUM": 40,
+    "TRANSPOSE_CONV": 72,
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": 384,
+}
+OPTIONS_STRUCT_2023: Mapping[str, tuple[int, int, int, int]] = {
+    "CONV_2D": (24, 4, 24, 4),
+    "FULLY_CONNECTED": (4, 1, 12, 4),
+    "STRIDED_SLICE": (20, 4, 20, 4),
+    "TRANSPOSE_CONV": (16, 4, 16, 4),
+}
+"""What differs in TFLM of January 2023 with CMSIS-NN's kernels.
+
+Source:
+    spaziochirale/Chirale_TensorFlowLite 46da2f9 compiled by arm-none-eabi-gcc 12.2: the
+    constant that each kernel's Init hands to AllocatePersistentBuffer, and sizeof.
+"""

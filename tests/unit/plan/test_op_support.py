@@ -167,9 +167,16 @@ def test_an_old_library_lacks_newer_operators() -> None:
     assert tflm_problems(single("REVERSE_V2"), target()) == ()
 
 
+def test_an_operator_on_which_the_library_fails_is_refused_with_what_happens() -> None:
+    problem = only(tflm_problems(single("UNIDIRECTIONAL_SEQUENCE_LSTM"), target(CHIRALE)))
+    assert "crashes while it prepares an int8 LSTM" in problem.message
+    assert tflm_problems(single("UNIDIRECTIONAL_SEQUENCE_LSTM"), target()) == ()
+
+
 def test_what_a_library_lacks_is_something_that_tflm_has() -> None:
     for facts in LIBRARIES.values():
         assert facts.missing_operators <= TFLM_OPERATORS
+        assert facts.broken_operators.keys() <= TFLM_OPERATORS - facts.missing_operators
 
 
 def test_one_scale_a_channel_is_refused_where_the_library_computes_it_wrong() -> None:
@@ -208,9 +215,8 @@ def test_every_reason_of_a_profile_reads_as_a_clause() -> None:
         ("kws01_float32", None),
         ("corpus/mlperf_ad_dynrange", "dynamic-range"),
         ("corpus/eloquent_iris", "This is a float32 model"),
-        ("corpus/eloquent_lstm", "This is a float32 model"),
         ("corpus/mlperf_kws_float32", None),
-        ("corpus/keras_lstm", "1 FULLY_CONNECTED (the first is operator 2,"),
+        ("corpus/keras_deep_mlp", "8 FULLY_CONNECTED (the first is operator 0,"),
         ("corpus/op_reverse", "REVERSE_V2"),
         ("corpus/op_batch_matmul_const", "BATCH_MATMUL"),
     ],

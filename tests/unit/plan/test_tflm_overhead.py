@@ -106,6 +106,44 @@ def test_the_head_is_the_plan_of_the_tensors_where_no_scratch_is_asked_for(
     assert checked > 80
 
 
+CHIRALE_MINIMUM_BYTES = {
+    "arduino_hello_world": 1152,
+    "arduino_magic_wand": 9440,
+    "arduino_micro_speech": 6928,
+    "keras_cnn28": 15248,
+    "keras_deep_mlp": 2160,
+    "keras_dilated_mix": 8272,
+    "keras_dw_stride2": 8000,
+    "keras_two_in_two_out": 2480,
+    "mlperf_ad_autoencoder_int8": 2976,
+    "mlperf_ic_resnet8_int8": 55200,
+    "mlperf_kws_dscnn_int8": 24176,
+    "op_add_bcast": 1168,
+    "op_conv_grouped": 1904,
+    "op_rsqrt": 880,
+    "seanet_strided_slice33": 37744,
+    "seanet_transpose_conv2": 42480,
+}
+"""The smallest arena, in steps of 16, with which AllocateTensors of
+Chirale_TensorFlowLite 2.0.0 (commit 46da2f9) succeeded on a Cortex-M4F under QEMU."""
+
+
+def test_the_library_of_2023_has_sizes_of_its_own() -> None:
+    """One of the measured arenas, from a graph that needs no file."""
+    build = tflm_build(load_target("nano33ble"))
+    assert (
+        tflm_arena(grouped_conv(), build).minimum_bytes == CHIRALE_MINIMUM_BYTES["op_conv_grouped"]
+    )
+
+
+@pytest.mark.shared_data
+@pytest.mark.parametrize("model", CHIRALE_MINIMUM_BYTES)
+def test_arenas_of_the_library_of_2023_to_the_byte(shared_models: Path, model: str) -> None:
+    graph = read_graph((shared_models / "corpus" / f"{model}.tflite").read_bytes())
+    arena = tflm_arena(graph, tflm_build(load_target("nano33ble")))
+    assert arena.minimum_bytes == CHIRALE_MINIMUM_BYTES[model]
+
+
 def test_scratch_buffers_live_during_their_operator() -> None:
     (scratch,) = (
         item for item in tflm_arena(grouped_conv(), CMSIS).plan.buffers if item.tensor < 0
@@ -320,6 +358,7 @@ def test_every_target_with_tflm_has_a_build() -> None:
     assert not builds["esp32s3"].short_enums
     # Chirale_TensorFLowLite is compiled without TF_LITE_STATIC_MEMORY
     assert not any(build.static_memory for build in builds.values())
+    assert all(build.is_2023 for build in builds.values())
 
 
 def test_a_library_that_is_not_known_is_taken_for_tflm_itself() -> None:
