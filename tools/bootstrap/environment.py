@@ -76,18 +76,16 @@ class Environment:
         """Make it anew, with all packages of the lock file.
 
         Raises:
-            SetupError: A tool failed.
+            SetupError: The folder can't be written, or a tool failed.
         """
         say(f"Making the Python environment {self.folder} (once; some minutes, some 3 GB)")
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self._write_state(state="unfinished")
-        for entry in self.folder.iterdir():
-            if entry.name == STATE:  # without it the folder would not be ours
-                continue
-            if entry.is_dir() and not entry.is_symlink():
-                shutil.rmtree(entry)
-            else:
-                entry.unlink()
+        try:
+            self._clear()
+        except OSError as error:
+            raise SetupError(
+                f"Can't make {self.folder}: {error.strerror}.",
+                "Name a folder that you may write to: make VENV=FOLDER ...",
+            ) from error
         run_checked_step(
             "python -m venv", [sys.executable, "-m", "venv", str(self.folder)], lock, hint=_HINT
         )
@@ -101,6 +99,18 @@ class Environment:
             lock=lock,
         )
         self._write_state(state="unfinished", packages=self._packages_key(), python=_version())
+
+    def _clear(self) -> None:
+        """Leave nothing in the folder but the state "unfinished", which is written first."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._write_state(state="unfinished")
+        for entry in self.folder.iterdir():
+            if entry.name == STATE:  # without it the folder would not be ours
+                continue
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry)
+            else:
+                entry.unlink()
 
     def install_project(self, lock: int | None) -> None:
         """Install the checkout itself, editable, into the environment.

@@ -144,6 +144,9 @@ def _overwrite(text: str) -> None:
 
 
 def _lines(log: Path) -> list[str]:
-    """Return the lines of a tool's output that say something."""
-    text = log.read_text(encoding="utf-8", errors="replace")
-    return [line.rstrip() for line in text.splitlines() if line.strip()]
+    """Return the lines of a tool's output that say something.
+
+    pip's "Ignoring ..." is of packages for other systems, and all in order.
+    """
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    return [line.rstrip() for line in lines if line.strip() and not line.startswith("Ignoring ")]
