@@ -94,7 +94,8 @@ def _model_items(
 
 
 def _firmware_item(sizes: CodeSizes, firmware: Firmware, model: str) -> Item:
-    size_bytes = sizes.scaled(firmware.flash_bytes) + len(model)
+    # The protocol has the model's name in two texts.
+    size_bytes = sizes.scaled(firmware.flash_bytes) + 2 * len(model)
     return Item(
         name="firmware",
         size_bytes=size_bytes,
