@@ -413,8 +413,11 @@ def test_settings_that_would_send_packages_elsewhere_are_dropped(steps, tmp_path
 
 
 @posix_only
-def test_a_tool_that_outlives_a_killed_setup_keeps_the_next_one_waiting(tmp_path):
+def test_a_tool_that_outlives_a_killed_setup_keeps_the_next_one_waiting(
+    tmp_path, logs, monkeypatch
+):
     """Both would write into the same folder."""
+    monkeypatch.setenv("TMPDIR", str(logs))
     code = (
         "import sys; sys.path.insert(0, sys.argv[1]); import steps\n"
         "with steps.only_one_at_a_time() as lock:\n"
