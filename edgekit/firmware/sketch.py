@@ -12,18 +12,9 @@ from edgekit.firmware.platformio_ini import Option, baud_of, platformio_options
 from edgekit.firmware.tflm_library import find_library
 from edgekit.firmware.tflm_ops import resolver_methods
 from edgekit.graph import DType, Graph, Tensor
+from edgekit.plan.budget import db_bytes
 from edgekit.results import Plan
 from edgekit.targets import Target
-from edgekit.units import KIB
-
-MINIMUM_DB_BYTES = 31
-"""mlcommons/tiny, benchmark/runner: the most data bytes that it sends in a ``db`` line."""
-
-_DB_BYTES_BY_SRAM = ((32 * KIB, 512), (8 * KIB, 128), (0, MINIMUM_DB_BYTES))
-"""Data bytes of the longest ``db`` line for targets of at least this much usable SRAM.
-
-The line's buffer takes twice as many bytes.
-"""
 
 _ALIGNMENT_BYTES = 16
 """TFLM micro_arena_constants.h, MicroArenaBufferAlignment()."""
@@ -167,13 +158,6 @@ def make_sketch(
         tflm_method_count=max(1, len(methods)),
         tflm_model_lines=format_bytes(model) if is_tflm else (),
     )
-
-
-def db_bytes(target: Target, input_bytes: int) -> int:
-    """Return how many data bytes firmware for ``target`` accepts in one ``db`` line."""
-    usable = target.sram.usable_bytes
-    most = next(size for at_least, size in _DB_BYTES_BY_SRAM if usable >= at_least)
-    return max(MINIMUM_DB_BYTES, min(most, input_bytes))
 
 
 def _clock(target: Target) -> str:
