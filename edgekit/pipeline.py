@@ -149,13 +149,8 @@ def _exercise(
     verification = verify_device(session, model, inputs, progress=watch)
     watch.stage("Measuring")
     latency: LatencySummary = measure(session, inputs=inputs[:5], on_progress=watch.advance)
-    info = session.optional_info()
-    return replace(
-        run,
-        verification=verification,
-        latency=latency,
-        device=dict(info.values) if info is not None else {},
-    )
+    device = dict(session.info().values) if session.optional_info() is not None else {}
+    return replace(run, verification=verification, latency=latency, device=device)
 
 
 def _require_exact_arena(run: Run, folder: Path) -> None:

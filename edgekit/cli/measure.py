@@ -48,7 +48,7 @@ def command(
                 warmup=warmup,
                 on_progress=progress.advance,
             )
-            info = session.optional_info()
+            info = session.info() if session.optional_info() is not None else None
     show_latency(show, latency)
     show.document(
         "measure",

@@ -233,4 +233,7 @@ def _verdicts(plans: Sequence[Plan]) -> str:
             for plan in plans
         ],
         numeric="lllrrrr",
+    ) + (
+        "\n\nBefore building: exact or estimated, the estimates at their middle. "
+        "`edgekit check --target` has each part with its margin."
     )
