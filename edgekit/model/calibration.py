@@ -142,9 +142,16 @@ def _name(samples: Samples, index: int) -> str:
 
 
 def compare_ranges(calibration: Samples, evaluation: Samples) -> tuple[str, ...]:
-    """Return a warning for each array whose range is far from the evaluation data's."""
+    """Return a warning for each array whose range is far from the evaluation data's.
+
+    Arrays of the same name are compared, those without by their order.
+    """
     warnings = []
-    for index, (one, other) in enumerate(zip(calibration.arrays, evaluation.arrays, strict=False)):
+    others = dict(zip(evaluation.names, evaluation.arrays, strict=False))
+    for index, one in enumerate(calibration.arrays):
+        if index >= len(evaluation.arrays):
+            break
+        other = others.get(_name(calibration, index), evaluation.arrays[index])
         if not one.size or not other.size:
             continue
         largest, expected = float(abs(one).max()), float(abs(other).max())

@@ -103,6 +103,12 @@ def test_ranges_that_differ_tenfold_are_warned_of():
     assert compare_ranges(theirs, theirs) == ()
 
 
+def test_ranges_are_compared_by_name():
+    small, large = noise(100, 4), noise(100, 3) * 1000
+    ours = make_samples({"a": small, "b": large})
+    assert compare_ranges(ours, make_samples({"b": large, "a": small})) == ()
+
+
 @pytest.mark.parametrize(
     ("shape", "expression"),
     [
