@@ -1,21 +1,21 @@
-"""Random models of one operator, for hypothesis: every option that TFLM honours.
+"""Random models of one operator: every option that TFLM honours.
 
-Each strategy gives ``(description, file)``: what a failure prints, and the model. Weights come
-from a seed that hypothesis draws; shapes, strides, scales and zero points it draws itself.
+Each die gives ``(description, file)``: what a failure prints, and the model.
 """
 
 from __future__ import annotations
 
+import dice
 import numpy as np
-from hypothesis import strategies as st
+from dice import Draw
 from tflite_writer import ModelWriter
 
-ACTIVATIONS = st.sampled_from(["NONE", "NONE", "RELU", "RELU6", "RELU_N1_TO_1"])
-ZERO_POINTS = st.one_of(st.sampled_from([-128, 0, 127]), st.integers(-128, 127))
-SIZES = st.integers(1, 13)
-CHANNELS = st.sampled_from([1, 2, 3, 4, 5, 7, 8, 9, 13])
-SMALL = st.integers(1, 3)
-SEEDS = st.integers(0, 2**32 - 1)
+ACTIVATIONS = dice.sampled_from(["NONE", "NONE", "RELU", "RELU6", "RELU_N1_TO_1"])
+ZERO_POINTS = dice.one_of(dice.sampled_from([-128, 0, 127]), dice.integers(-128, 127))
+SIZES = dice.integers(1, 13)
+CHANNELS = dice.sampled_from([1, 2, 3, 4, 5, 7, 8, 9, 13])
+SMALL = dice.integers(1, 3)
+SEEDS = dice.integers(0, 2**32 - 1)
 
 
 def f32(value: float) -> float:
@@ -23,7 +23,7 @@ def f32(value: float) -> float:
     return float(np.float32(value))
 
 
-SCALES = st.floats(-6.0, 1.0).map(lambda exponent: f32(10.0**exponent))
+SCALES = dice.floats(-6.0, 1.0).map(lambda exponent: f32(10.0**exponent))
 """Seven decades: effective scales reach from multipliers of 0 to left shifts."""
 
 
@@ -33,9 +33,9 @@ def _extent(padding: str, size: int, taps: int, stride: int, dilation: int) -> i
     return (size + stride - (taps - 1) * dilation - 1) // stride
 
 
-def _output_scale(draw: st.DrawFn, natural: float) -> float:
+def _output_scale(draw: Draw, natural: float) -> float:
     """Draw a scale near the one that fills the range, or now and then any."""
-    spread = draw(st.sampled_from([0.02, 0.3, 1.0, 1.0, 3.0, 1e-3, 1e4, 1e8, 1e10]))
+    spread = draw(dice.sampled_from([0.02, 0.3, 1.0, 1.0, 3.0, 1e-3, 1e4, 1e8, 1e10]))
     return f32(natural * spread)
 
 
@@ -51,23 +51,23 @@ def _bias(rng: np.random.Generator, count: int) -> np.ndarray:
     return rng.integers(-most, most + 1, count).astype(np.int32)
 
 
-@st.composite
-def convolutions(draw: st.DrawFn, kind: str) -> tuple[str, bytes]:
+@dice.composite
+def convolutions(draw: Draw, kind: str) -> tuple[str, bytes]:
     """CONV_2D: ``kind`` is ``"plain"``, ``"grouped"`` or ``"depthwise"``."""
     rng = np.random.default_rng(draw(SEEDS))
-    batches, height, width = draw(st.sampled_from([1, 1, 2])), draw(SIZES), draw(SIZES)
-    padding = draw(st.sampled_from(["SAME", "VALID"]))
+    batches, height, width = draw(dice.sampled_from([1, 1, 2])), draw(SIZES), draw(SIZES)
+    padding = draw(dice.sampled_from(["SAME", "VALID"]))
     stride_h, stride_w = draw(SMALL), draw(SMALL)
-    dilation_h, dilation_w = draw(st.sampled_from([(1, 1), (1, 1), (2, 1), (1, 3), (2, 2)]))
-    taps_h, taps_w = draw(st.integers(1, 5)), draw(st.integers(1, 5))
-    if draw(st.integers(0, 3)) == 0:
+    dilation_h, dilation_w = draw(dice.sampled_from([(1, 1), (1, 1), (2, 1), (1, 3), (2, 2)]))
+    taps_h, taps_w = draw(dice.integers(1, 5)), draw(dice.integers(1, 5))
+    if draw(dice.integers(0, 3)) == 0:
         taps_h = taps_w = 1
     if padding == "VALID":
         taps_h = min(taps_h, (height - 1) // dilation_h + 1)
         taps_w = min(taps_w, (width - 1) // dilation_w + 1)
     channels = draw(CHANNELS)
     if kind == "depthwise":
-        multiplier = draw(st.sampled_from([1, 1, 1, 2, 3]))
+        multiplier = draw(dice.sampled_from([1, 1, 1, 2, 3]))
         outputs = channels * multiplier
         shape, axis = (1, taps_h, taps_w, outputs), 3
         options = {"depth_multiplier": multiplier}
@@ -80,11 +80,11 @@ def convolutions(draw: st.DrawFn, kind: str) -> tuple[str, bytes]:
         options = {}
         name = "CONV_2D"
     input_scale = draw(SCALES)
-    per_channel = draw(st.booleans())
+    per_channel = draw(dice.booleans())
     scales = rng.uniform(0.001, 0.02, outputs if per_channel else 1).astype(np.float32)
     depth = int(np.prod(shape)) / outputs
     output_scale = _output_scale(draw, input_scale * 0.01 * 40 * depth**0.5)
-    has_bias = draw(st.booleans()) or kind == "depthwise"
+    has_bias = draw(dice.booleans()) or kind == "depthwise"
     model = ModelWriter()
     x = model.input((batches, height, width, channels), scale=input_scale,
                     zero_point=draw(ZERO_POINTS))  # fmt: skip
@@ -117,20 +117,20 @@ def convolutions(draw: st.DrawFn, kind: str) -> tuple[str, bytes]:
     return what, model.bytes()
 
 
-@st.composite
-def fully_connected(draw: st.DrawFn) -> tuple[str, bytes]:
+@dice.composite
+def fully_connected(draw: Draw) -> tuple[str, bytes]:
     rng = np.random.default_rng(draw(SEEDS))
-    batches, columns, rows = draw(SMALL), draw(st.integers(1, 70)), draw(st.integers(1, 21))
+    batches, columns, rows = draw(SMALL), draw(dice.integers(1, 70)), draw(dice.integers(1, 21))
     input_scale = draw(SCALES)
-    per_channel = draw(st.booleans())
+    per_channel = draw(dice.booleans())
     scales = rng.uniform(0.001, 0.02, rows if per_channel else 1).astype(np.float32)
     output_scale = _output_scale(draw, input_scale * 0.01 * 40 * columns**0.5)
     model = ModelWriter()
-    shape = draw(st.sampled_from([(batches, columns), (batches, 1, columns)]))
+    shape = draw(dice.sampled_from([(batches, columns), (batches, 1, columns)]))
     x = model.input(shape, scale=input_scale, zero_point=draw(ZERO_POINTS))
     weights = model.constant(_weights(rng, (rows, columns)), scale=scales, axis=0)
     bias = None
-    if draw(st.booleans()):
+    if draw(dice.booleans()):
         bias = model.constant(_bias(rng, rows), scale=input_scale * scales)
     y = model.tensor((batches, rows), scale=output_scale, zero_point=draw(ZERO_POINTS))
     options = {"fused_activation_function": draw(ACTIVATIONS)}
@@ -140,14 +140,14 @@ def fully_connected(draw: st.DrawFn) -> tuple[str, bytes]:
     return what, model.bytes()
 
 
-@st.composite
-def pools(draw: st.DrawFn) -> tuple[str, bytes]:
-    name = draw(st.sampled_from(["MAX_POOL_2D", "AVERAGE_POOL_2D"]))
-    batches, height, width = draw(st.sampled_from([1, 1, 2])), draw(SIZES), draw(SIZES)
+@dice.composite
+def pools(draw: Draw) -> tuple[str, bytes]:
+    name = draw(dice.sampled_from(["MAX_POOL_2D", "AVERAGE_POOL_2D"]))
+    batches, height, width = draw(dice.sampled_from([1, 1, 2])), draw(SIZES), draw(SIZES)
     channels = draw(CHANNELS)
-    padding = draw(st.sampled_from(["SAME", "VALID"]))
+    padding = draw(dice.sampled_from(["SAME", "VALID"]))
     stride_h, stride_w = draw(SMALL), draw(SMALL)
-    taps_h, taps_w = draw(st.integers(1, 6)), draw(st.integers(1, 6))
+    taps_h, taps_w = draw(dice.integers(1, 6)), draw(dice.integers(1, 6))
     if padding == "VALID":
         taps_h, taps_w = min(taps_h, height), min(taps_w, width)
     scale, zero_point = draw(SCALES), draw(ZERO_POINTS)
@@ -176,46 +176,46 @@ def pools(draw: st.DrawFn) -> tuple[str, bytes]:
     return f"{name} {(batches, height, width, channels)} {options} {scale}", model.bytes()
 
 
-@st.composite
-def additions(draw: st.DrawFn) -> tuple[str, bytes]:
+@dice.composite
+def additions(draw: Draw) -> tuple[str, bytes]:
     rng = np.random.default_rng(draw(SEEDS))
-    shape = tuple(draw(st.lists(st.integers(1, 5), min_size=1, max_size=5)))
+    shape = tuple(draw(dice.lists(dice.integers(1, 5), min_size=1, max_size=5)))
     sides = []
     for _ in range(2):
-        side = tuple(1 if draw(st.integers(0, 3)) == 0 else size for size in shape)
-        sides.append(side[draw(st.sampled_from([0, 0, 0, 1])) :])
-    if draw(st.booleans()):
+        side = tuple(1 if draw(dice.integers(0, 3)) == 0 else size for size in shape)
+        sides.append(side[draw(dice.sampled_from([0, 0, 0, 1])) :])
+    if draw(dice.booleans()):
         sides = [shape, shape]
     target = np.broadcast_shapes(*sides)
     left_scale, right_scale = draw(SCALES), draw(SCALES)
-    spread = draw(st.sampled_from([0.05, 0.5, 1.0, 1.0, 2.0, 100.0]))
+    spread = draw(dice.sampled_from([0.05, 0.5, 1.0, 1.0, 2.0, 100.0]))
     output_scale = f32(max(left_scale, right_scale) * spread)
     model = ModelWriter()
     x = model.input(sides[0], scale=left_scale, zero_point=draw(ZERO_POINTS))
-    if draw(st.booleans()):
+    if draw(dice.booleans()):
         values = rng.integers(-128, 128, sides[1]).astype(np.int8)
         other = model.constant(values, scale=right_scale, zero_point=draw(ZERO_POINTS))
     else:
         other = model.input(sides[1], scale=right_scale, zero_point=draw(ZERO_POINTS))
     y = model.tensor(target, scale=output_scale, zero_point=draw(ZERO_POINTS))
     options = {"fused_activation_function": draw(ACTIVATIONS)}
-    order = [x, other] if draw(st.booleans()) else [other, x]
+    order = [x, other] if draw(dice.booleans()) else [other, x]
     model.op("ADD", order, y, version=2, **options)
     model.output(y)
     what = f"ADD {sides} {options} {left_scale} {right_scale} {output_scale}"
     return what, model.bytes()
 
 
-@st.composite
-def means(draw: st.DrawFn) -> tuple[str, bytes]:
-    if draw(st.booleans()):
-        shape = (draw(st.sampled_from([1, 2])), draw(SIZES), draw(SIZES), draw(CHANNELS))
-        axes = draw(st.sampled_from([(1, 2), (2, 1), (-3, -2)]))
+@dice.composite
+def means(draw: Draw) -> tuple[str, bytes]:
+    if draw(dice.booleans()):
+        shape = (draw(dice.sampled_from([1, 2])), draw(SIZES), draw(SIZES), draw(CHANNELS))
+        axes = draw(dice.sampled_from([(1, 2), (2, 1), (-3, -2)]))
     else:
-        shape = tuple(draw(st.lists(st.integers(1, 6), min_size=1, max_size=5)))
+        shape = tuple(draw(dice.lists(dice.integers(1, 6), min_size=1, max_size=5)))
         rank = len(shape)
-        axes = tuple(draw(st.lists(st.integers(-rank, rank - 1), min_size=1, max_size=rank)))
-    keep_dims = draw(st.booleans())
+        axes = tuple(draw(dice.lists(dice.integers(-rank, rank - 1), min_size=1, max_size=rank)))
+    keep_dims = draw(dice.booleans())
     gone = {axis % len(shape) for axis in axes}
     target = [
         1 if i in gone else size for i, size in enumerate(shape) if keep_dims or i not in gone
@@ -231,15 +231,15 @@ def means(draw: st.DrawFn) -> tuple[str, bytes]:
     return f"MEAN {shape} {axes} {input_scale} {output_scale}", model.bytes()
 
 
-@st.composite
-def softmaxes(draw: st.DrawFn) -> tuple[str, bytes]:
-    columns = draw(st.one_of(st.integers(1, 20), st.sampled_from([33, 100, 300])))
-    shape = (*draw(st.lists(SMALL, max_size=2)), columns)
-    scale = draw(st.floats(-4.0, 2.0).map(lambda exponent: f32(10.0**exponent)))
-    beta = draw(st.sampled_from([1.0, 1.0, 0.5, 3.0]))
+@dice.composite
+def softmaxes(draw: Draw) -> tuple[str, bytes]:
+    columns = draw(dice.one_of(dice.integers(1, 20), dice.sampled_from([33, 100, 300])))
+    shape = (*draw(dice.lists(SMALL, max_size=2)), columns)
+    scale = draw(dice.floats(-4.0, 2.0).map(lambda exponent: f32(10.0**exponent)))
+    beta = draw(dice.sampled_from([1.0, 1.0, 0.5, 3.0]))
     model = ModelWriter()
     x = model.input(shape, scale=scale, zero_point=draw(ZERO_POINTS))
-    if draw(st.integers(0, 3)):
+    if draw(dice.integers(0, 3)):
         y = model.tensor(shape, scale=1 / 256, zero_point=-128)
     else:
         y = model.tensor(shape, "int16", scale=1 / 65536, zero_point=-32768)
@@ -248,19 +248,19 @@ def softmaxes(draw: st.DrawFn) -> tuple[str, bytes]:
     return f"SOFTMAX {shape} scale={scale} beta={beta}", model.bytes()
 
 
-@st.composite
-def paddings(draw: st.DrawFn) -> tuple[str, bytes]:
-    shape = tuple(draw(st.lists(st.integers(1, 5), min_size=1, max_size=5)))
-    amounts = [(draw(st.integers(0, 2)), draw(st.integers(0, 2))) for _ in shape]
-    amounts = [pair if draw(st.booleans()) else (0, 0) for pair in amounts]
+@dice.composite
+def paddings(draw: Draw) -> tuple[str, bytes]:
+    shape = tuple(draw(dice.lists(dice.integers(1, 5), min_size=1, max_size=5)))
+    amounts = [(draw(dice.integers(0, 2)), draw(dice.integers(0, 2))) for _ in shape]
+    amounts = [pair if draw(dice.booleans()) else (0, 0) for pair in amounts]
     scale, zero_point = draw(SCALES), draw(ZERO_POINTS)
     model = ModelWriter()
     x = model.input(shape, scale=scale, zero_point=zero_point)
     inputs = [x, model.constant(np.array(amounts, np.int32))]
     name = "PAD"
-    if draw(st.booleans()):
+    if draw(dice.booleans()):
         name = "PADV2"
-        value = np.array([draw(st.integers(-128, 127))], np.int8)
+        value = np.array([draw(dice.integers(-128, 127))], np.int8)
         inputs.append(model.constant(value, scale=scale, zero_point=zero_point))
     target = [size + sum(pair) for size, pair in zip(shape, amounts, strict=True)]
     y = model.tensor(target, scale=scale, zero_point=zero_point)
@@ -269,11 +269,11 @@ def paddings(draw: st.DrawFn) -> tuple[str, bytes]:
     return f"{name} {shape} {amounts}", model.bytes()
 
 
-@st.composite
-def conversions(draw: st.DrawFn) -> tuple[str, bytes]:
+@dice.composite
+def conversions(draw: Draw) -> tuple[str, bytes]:
     """QUANTIZE and DEQUANTIZE between the types that TFLM takes."""
     source, target = draw(
-        st.sampled_from(
+        dice.sampled_from(
             [
                 ("int8", "int8"),
                 ("int8", "uint8"),
@@ -285,7 +285,7 @@ def conversions(draw: st.DrawFn) -> tuple[str, bytes]:
             ]
         )
     )
-    shape = tuple(draw(st.lists(st.integers(1, 9), min_size=1, max_size=3)))
+    shape = tuple(draw(dice.lists(dice.integers(1, 9), min_size=1, max_size=3)))
 
     def quantised(dtype: str, scale: float) -> dict[str, float | int]:
         if dtype == "float32":
@@ -294,7 +294,7 @@ def conversions(draw: st.DrawFn) -> tuple[str, bytes]:
         return {"scale": scale, "zero_point": draw(ZERO_POINTS) + offset}
 
     input_scale = draw(SCALES)
-    output_scale = input_scale if draw(st.booleans()) else _output_scale(draw, input_scale)
+    output_scale = input_scale if draw(dice.booleans()) else _output_scale(draw, input_scale)
     model = ModelWriter()
     x = model.input(shape, source, **quantised(source, input_scale))
     y = model.tensor(shape, target, **quantised(target, output_scale))
@@ -304,10 +304,10 @@ def conversions(draw: st.DrawFn) -> tuple[str, bytes]:
     return f"{name} {source} {target} {shape} {input_scale} {output_scale}", model.bytes()
 
 
-@st.composite
-def unaries(draw: st.DrawFn) -> tuple[str, bytes]:
-    name = draw(st.sampled_from(["RELU", "RELU6", "LOGISTIC"]))
-    shape = (1, draw(st.integers(1, 300)))
+@dice.composite
+def unaries(draw: Draw) -> tuple[str, bytes]:
+    name = draw(dice.sampled_from(["RELU", "RELU6", "LOGISTIC"]))
+    shape = (1, draw(dice.integers(1, 300)))
     input_scale = draw(SCALES)
     model = ModelWriter()
     x = model.input(shape, scale=input_scale, zero_point=draw(ZERO_POINTS))
@@ -321,11 +321,11 @@ def unaries(draw: st.DrawFn) -> tuple[str, bytes]:
     return f"{name} {shape} {input_scale}", model.bytes()
 
 
-@st.composite
-def views(draw: st.DrawFn) -> tuple[str, bytes]:
+@dice.composite
+def views(draw: Draw) -> tuple[str, bytes]:
     """RESHAPE, SQUEEZE and EXPAND_DIMS, alone: the output is the input."""
-    name = draw(st.sampled_from(["RESHAPE", "SQUEEZE", "EXPAND_DIMS"]))
-    size = draw(st.integers(1, 40))
+    name = draw(dice.sampled_from(["RESHAPE", "SQUEEZE", "EXPAND_DIMS"]))
+    size = draw(dice.integers(1, 40))
     model = ModelWriter()
     x = model.input((1, size), scale=0.5)
     if name == "EXPAND_DIMS":
