@@ -27,6 +27,8 @@ IS_WINDOWS = os.name == "nt"
 _GRACE_SECONDS = 2.0
 _POLL_SECONDS = 0.05
 _WAIT_SECONDS_AFTER_KILL = 10.0
+_ORPHAN_SECONDS = 1.0
+_ORPHAN_POLL_SECONDS = 0.005
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -175,6 +177,7 @@ def end(child: subprocess.Popen[bytes]) -> None:
         _signal_tree(child, force=True)
         with contextlib.suppress(subprocess.TimeoutExpired):  # stuck in the kernel
             child.wait(_WAIT_SECONDS_AFTER_KILL)
+        _wait_for_orphans(child)
         for stream in (child.stdin, child.stdout, child.stderr):
             if stream is not None:
                 with contextlib.suppress(OSError):  # the pipe's other end is gone
@@ -190,6 +193,21 @@ def _signal_tree(child: subprocess.Popen[bytes], *, force: bool) -> None:
         return
     with contextlib.suppress(ProcessLookupError, PermissionError):  # the group is empty
         os.killpg(child.pid, signal.SIGKILL if force else signal.SIGTERM)
+
+
+def _wait_for_orphans(child: subprocess.Popen[bytes]) -> None:
+    """Wait until what the ended program had started, and was just killed, is gone too.
+
+    Not for long: where nobody reaps orphans (a container without an init) the group
+    never looks empty.
+    """
+    if IS_WINDOWS:
+        return
+    until = time.monotonic() + _ORPHAN_SECONDS
+    with contextlib.suppress(ProcessLookupError, PermissionError):  # the group is empty
+        while time.monotonic() < until:
+            os.killpg(child.pid, 0)
+            time.sleep(_ORPHAN_POLL_SECONDS)
 
 
 def run(

@@ -94,7 +94,9 @@ inside() {
             set -euo pipefail
             mount --rbind /dev "$0/dev"
             mount -t tmpfs tmpfs "$0/tmp"
-            exec chroot "$0" "${@}"
+            code=0
+            chroot "$0" "$@" || code=$?  # no exec: this shell is the init that reaps orphans
+            exit "$code"
         ' "$root" env -i "${environment[@]}" "$@"
 }
 
