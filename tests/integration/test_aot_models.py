@@ -251,3 +251,14 @@ def test_a_softmax_over_more_equal_values_than_tflm_takes_gives_zeros(tmp_path: 
     host = Host(tmp_path, "-O1", *SANITIZERS)
     computed = host.compute([compile_graph(read_graph(data))], [[sample]])
     assert computed == [[bytes([0x80]) * 600]]
+
+
+def test_a_mean_whose_multiplier_is_almost_nothing_shifts_no_further_than_31(
+    tmp_path: Path,
+) -> None:
+    model = ModelWriter()
+    x = model.input((1, 8, 8, 2), scale=1e-9)
+    y = model.tensor((1, 2), scale=1.0, zero_point=9)
+    model.op("MEAN", [x, model.constant(np.array([1, 2], np.int32))], y)
+    model.output(y)
+    check([model.bytes()], tmp_path, "-O1", *SANITIZERS)
