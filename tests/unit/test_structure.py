@@ -389,3 +389,9 @@ def test_the_patterns_find_what_they_are_for():
         assert not MACHINE_PATHS.search(text), text
     assert REGISTRIES.search("https://" + ".".join(["pypi", "org"]) + "/simple")
     assert not REGISTRIES.search("https://docs.platformio.org")
+
+
+def test_test_files_have_names_of_their_own():
+    """pytest imports them by name alone, as they lie in no package."""
+    names = [path.name for path in (ROOT / "tests").rglob("*.py") if path.name != "__init__.py"]
+    assert sorted({name for name in names if names.count(name) > 1}) == []
