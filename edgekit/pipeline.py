@@ -18,11 +18,10 @@ from edgekit.device.session import Session
 from edgekit.engines import choose_engine, plan_model
 from edgekit.errors import BuildError
 from edgekit.files import make_folder, write_file
-from edgekit.firmware.project import TestVector, write_project
+from edgekit.firmware.project import write_project
 from edgekit.graph import Graph
 from edgekit.model.convert import convert
 from edgekit.model.evaluate import evaluate
-from edgekit.model.reference import run_reference
 from edgekit.model.samples import Samples
 from edgekit.model.variants import Variant
 from edgekit.progress import Progress, Silence
@@ -30,6 +29,7 @@ from edgekit.report.markdown import render_markdown
 from edgekit.results import (
     GeneratedProject,
     LatencySummary,
+    Plan,
     Run,
     VariantResult,
     document,
@@ -38,6 +38,7 @@ from edgekit.stages import (
     Model,
     load_model,
     make_project,
+    make_vector,
     plan_everywhere,
     require_exact,
     require_fit,
@@ -122,13 +123,13 @@ def deploy(
         warnings=warnings,
     )
     watch.stage("Generating projects")
-    vector = _test_vector(model, inputs[0])
-    projects = [
-        _write_project(model, other, name, folder, vector)
+    written = [
+        _write_project(model, other, name, folder, inputs[0])
         for other, name in ((target, engine), *also)
     ]
-    run = replace(run, projects=tuple(projects))
-    project_folder = folder / projects[0].folder
+    (project, plan) = written[0]
+    run = replace(run, plan=plan, projects=tuple(item for item, _ in written))
+    project_folder = folder / project.folder
     watch.stage(f"Building for {target.name}")
     firmware = build(project_folder, target, on_line=watch.detail)
     run = replace(run, sizes=compare_sizes(plan, firmware.sizes))
@@ -237,16 +238,13 @@ def _evaluate(
     return tuple(evaluated)
 
 
-def _test_vector(model: Model, first: bytes) -> TestVector:
-    reference = run_reference(model.data, [first])
-    return TestVector(inputs=first, outputs=reference.outputs[0])
-
-
 def _write_project(
-    model: Model, target: Target, engine: str, folder: Path, vector: TestVector
-) -> GeneratedProject:
-    project, _ = make_project(model, target, engine, vector=vector)
+    model: Model, target: Target, engine: str, folder: Path, sample: bytes
+) -> tuple[GeneratedProject, Plan]:
+    vector = make_vector(model, target, sample)
+    project, plan = make_project(model, target, engine, vector=vector)
     relative = Path("projects") / f"{target.name}-{engine}"
     make_folder(folder / "projects")
     write_project(project, folder / relative, overwrite=True)
-    return GeneratedProject(target=target.name, engine=engine, folder=relative.as_posix())
+    written = GeneratedProject(target=target.name, engine=engine, folder=relative.as_posix())
+    return written, plan

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgekit.aot.compiler import compile_graph
@@ -23,13 +23,13 @@ from edgekit.errors import (
 )
 from edgekit.firmware.marker import Marker
 from edgekit.firmware.project import Project, TestVector, generate
-from edgekit.graph import Graph
+from edgekit.graph import DType, Graph
 from edgekit.model.reader import read_model
 from edgekit.model.reference import run_reference
 from edgekit.model.samples import Samples
 from edgekit.model.tensors import quantize_samples
 from edgekit.progress import Progress
-from edgekit.results import Plan, SizeComparison, Verification
+from edgekit.results import Basis, Item, Plan, SizeComparison, Verification
 from edgekit.targets import Target, load_target, target_names
 
 _RANDOM_SEED = 0
@@ -55,11 +55,19 @@ def make_project(
 ) -> tuple[Project, Plan]:
     """Return the firmware project for a model on a target, and its plan.
 
+    Args:
+        model: The model.
+        target: The board.
+        engine: One of the target's engines.
+        vector: A sample to build in, for the firmware's self-test; it takes flash.
+
     Raises:
         UnsupportedModelError: The engine can't run the model there.
         DoesNotFitError: It needs more memory than the target has.
     """
     plan = plan_model(model.graph, target, engine, model=model.name)
+    if vector is not None:
+        plan = _with_vector(plan, vector)
     require_fit(plan, model.graph)
     project = generate(
         model.graph,
@@ -72,6 +80,30 @@ def make_project(
         test_vector=vector,
     )
     return project, plan
+
+
+def _with_vector(plan: Plan, vector: TestVector) -> Plan:
+    item = Item(
+        name="test vector",
+        size_bytes=len(vector.inputs) + len(vector.outputs),
+        basis=Basis.EXACT,
+        note="for the firmware's self-test",
+    )
+    return replace(plan, flash=replace(plan.flash, items=(*plan.flash.items, item)))
+
+
+def make_vector(model: Model, target: Target, sample: bytes) -> TestVector | None:
+    """Return a sample with its reference outputs, for firmware to test itself with.
+
+    Emulated boards get none: their firmware is verified over the link right away.
+
+    Raises:
+        MissingToolError: No reference interpreter is installed.
+    """
+    if target.is_emulated:
+        return None
+    reference = run_reference(model.data, [sample])
+    return TestVector(inputs=sample, outputs=reference.outputs[0])
 
 
 def require_fit(plan: Plan, graph: Graph) -> None:
@@ -119,11 +151,12 @@ def plan_everywhere(graph: Graph, *, model: str) -> tuple[Plan, ...]:
 def sample_inputs(model: Model, samples: Samples | None, count: int) -> tuple[bytes, ...]:
     """Return the raw bytes of ``count`` inputs: from samples, or pseudo-random.
 
-    Random inputs use the whole range of the input's type and are the same each time.
+    Random integers use the whole range of the input's type, random floats −1 to 1; they
+    are the same each time.
 
     Raises:
+        InputError: Fewer than one input is asked for.
         CalibrationError: There are no samples, or they don't have the model's shape.
-        UnsupportedModelError: Random inputs were asked for a float input.
     """
     if count < 1:
         raise InputError("At least one sample is needed.", hint="Ask for --samples 100.")
@@ -133,15 +166,16 @@ def sample_inputs(model: Model, samples: Samples | None, count: int) -> tuple[by
         return quantize_samples(model.graph, samples.take(count))
     import numpy as np
 
-    for tensor in model.graph.main.input_tensors:
-        if tensor.dtype.is_float:
-            raise UnsupportedModelError(
-                f"Input {tensor.name!r} is {tensor.dtype.value}: random bytes mean nothing there.",
-                hint="Give samples with --data.",
-            )
-    size_bytes = sum(tensor.size_bytes for tensor in model.graph.main.input_tensors)
     generator = np.random.default_rng(_RANDOM_SEED)
-    return tuple(generator.bytes(size_bytes) for _ in range(count))
+    return tuple(
+        b"".join(
+            generator.uniform(-1.0, 1.0, tensor.element_count).astype("<f4").tobytes()
+            if tensor.dtype is DType.FLOAT32
+            else generator.bytes(tensor.size_bytes)
+            for tensor in model.graph.main.input_tensors
+        )
+        for _ in range(count)
+    )
 
 
 def build_project(

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from edgekit.aot.emit import emit
 from edgekit.aot.ir import Port, Program
 from edgekit.aot.lower import lower
 from edgekit.aot.memory import Memory, place_buffers
@@ -98,6 +97,8 @@ def compile_graph(graph: Graph) -> Compiled:
         UnsupportedModelError: The engine lacks operators, types or options of the
             model; the message names them all, each with its index and layer.
     """
+    from edgekit.aot.emit import emit  # planning does without it, and must be quick
+
     layout = lay_out(graph)
     if not isinstance(layout, Layout):
         raise UnsupportedModelError(

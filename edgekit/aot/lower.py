@@ -15,6 +15,7 @@ from edgekit.aot.rules_elementwise import add, dequantize, logistic_table, quant
 from edgekit.aot.rules_matrix import conv_2d, depthwise_conv_2d, fully_connected
 from edgekit.aot.rules_shape import average_pool_2d, max_pool_2d, mean, pad, softmax, view
 from edgekit.graph import DType, Graph, Operator, Subgraph, Tensor
+from edgekit.plan.op_support import number_problems
 from edgekit.results import Problem
 
 RULES: Mapping[str, Callable[[Node, Lowering], None]] = {
@@ -41,7 +42,10 @@ RULES: Mapping[str, Callable[[Node, Lowering], None]] = {
 
 _PORT_TYPES = frozenset({DType.INT8, DType.UINT8, DType.INT16, DType.INT32, DType.FLOAT32})
 _HINT = "Use the tflm engine for this model, or replace the operator and convert it again."
-_FLOAT_HINT = "Convert the model to int8 ('edgekit convert'), or use the tflm engine."
+_FLOAT_HINT = (
+    "Replace what the converter leaves in floating point and convert it again, or use the "
+    "tflm engine."
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,7 +76,7 @@ def lower(graph: Graph) -> Lowered:
         for index in operator.outputs:  # so that what reads them is checked too
             lowering.buffer(subgraph.tensors[index])
     if floats:
-        problems.insert(0, _float_problem(floats, subgraph))
+        problems[:0] = number_problems(graph) or [_float_problem(floats, subgraph)]
     if problems:
         return Lowered(program=None, problems=tuple(problems))
     try:
@@ -101,7 +105,9 @@ def _lower_operator(operator: Operator, subgraph: Subgraph, lowering: Lowering) 
 
 
 def _layer(operator: Operator, subgraph: Subgraph) -> str:
-    return subgraph.tensors[operator.outputs[0]].name if operator.outputs else "no output"
+    if not operator.outputs:
+        return "no output"
+    return subgraph.tensors[operator.outputs[0]].name.partition(";")[0]  # of fused layers
 
 
 def _operator_name(operator: Operator) -> str:

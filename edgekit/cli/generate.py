@@ -19,6 +19,11 @@ from edgekit.cli.output import Output, output_options
     "--output", "-o", type=click.Path(path_type=Path), help="Folder. Default: MODEL-TARGET-ENGINE."
 )
 @click.option("--force", is_flag=True, help="Replace a project that EdgeKit generated there.")
+@click.option(
+    "--test-vector/--no-test-vector",
+    default=True,
+    help="Build in a sample with its reference output, for the board's self-test.",
+)
 @output_options
 def command(
     model: Path,
@@ -26,20 +31,28 @@ def command(
     engine: str | None,
     output: Path | None,
     force: bool,
+    test_vector: bool,
     as_json: bool,
     quiet: bool,
 ) -> None:
     """Write the PlatformIO project that runs MODEL (.tflite) on a target."""
     from edgekit.engines import choose_engine
+    from edgekit.errors import MissingToolError
     from edgekit.firmware.project import write_project
-    from edgekit.stages import load_model, make_project
+    from edgekit.stages import load_model, make_project, make_vector, sample_inputs
     from edgekit.targets import load_target
 
     show = Output(as_json=as_json, quiet=quiet)
     target = load_target(target_name)
     chosen = choose_engine(target, engine)
     loaded = load_model(model)
-    project, plan = make_project(loaded, target, chosen)
+    vector = None
+    if test_vector:
+        try:
+            vector = make_vector(loaded, target, sample_inputs(loaded, None, 1)[0])
+        except MissingToolError as error:
+            show.warn(f"No test vector is built in: {error.message} {error.hint}")
+    project, plan = make_project(loaded, target, chosen, vector=vector)
     folder = output or Path(f"{model.stem}-{target.name}-{chosen}")
     write_project(project, folder, overwrite=force)
     show_plan(show, plan)

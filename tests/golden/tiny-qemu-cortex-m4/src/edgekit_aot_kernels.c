@@ -17,10 +17,11 @@ EDGEKIT_INLINE int32_t edgekit_divide_by_power(int32_t x, int32_t exponent) {
 
 /* x * multiplier * 2^(shift - 31), rounded twice as TFLite Micro does. */
 EDGEKIT_INLINE int32_t edgekit_scale(int32_t x, int32_t multiplier, int32_t shift) {
-  const int32_t left = shift > 0 ? shift : 0;
-  const int32_t right = shift > 0 ? 0 : -shift;
-  const int32_t shifted = (int32_t)((uint32_t)x << left);
-  return edgekit_divide_by_power(edgekit_high_multiply(shifted, multiplier), right);
+  if (shift > 0) {
+    x = (int32_t)((uint32_t)x << shift);
+    shift = 0;
+  }
+  return edgekit_divide_by_power(edgekit_high_multiply(x, multiplier), -shift);
 }
 
 EDGEKIT_INLINE int8_t edgekit_clamp(int32_t x, int32_t lowest, int32_t highest) {

@@ -47,7 +47,7 @@ static const int32_t bias_2[3] EDGEKIT_ALIGNED(4) = {
 };
 
 static const int32_t multiplier_2[1] EDGEKIT_ALIGNED(4) = {
-    1374389580,
+    1374389504,
 };
 
 static const int8_t shift_2[1] EDGEKIT_ALIGNED(4) = {
