@@ -84,7 +84,7 @@ def test_deploy_takes_a_model_to_a_verified_and_measured_board(edgekit, tiny, tm
     assert run["latency"]["basis"] == "emulated"
     assert run["latency"]["unit"] == "instructions"
     assert run["latency"]["median"] > run["plan"]["macs"]
-    assert run["device"]["model_sha256"] == run["model_sha256"]
+    assert run["device"]["sha256"] == run["model_sha256"]
     report = tmp_path / "run" / "report.md"
     assert "**20 of 20** samples" in report.read_text(encoding="utf-8")
     written = json.loads((tmp_path / "run" / "report.json").read_text(encoding="utf-8"))
