@@ -25,6 +25,7 @@ from edgekit.build.private_core import installed_version, prepare_core
 from edgekit.build.sizes import is_elf, read_sizes
 from edgekit.errors import BuildError, InputError, OutputError
 from edgekit.files import make_folder
+from edgekit.firmware.lock import project_lock
 from edgekit.results import BuildSizes
 from edgekit.targets import Target
 
@@ -78,7 +79,7 @@ def build(
         InputError: There is no such project, or none for this target.
         MissingToolError: PlatformIO, the compiler, or what the board needs is missing.
         BuildError: The compiler or the linker failed, or it took too long.
-        OutputError: The folder can't be written.
+        OutputError: The folder can't be written, or another EdgeKit is using it.
     """
     folder = folder.absolute()
     environment_name = _environment_name(folder, target)
@@ -86,7 +87,7 @@ def build(
     output = make_folder(folder / FOLDER)
     linked = folder / ".pio" / "build" / environment_name / ELF
     log = output / LOG
-    with _all_or_nothing(output / ELF, output / MAP, linked):
+    with project_lock(folder), _all_or_nothing(output / ELF, output / MAP, linked):
         try:
             done = process.run(
                 command_line(folder, environment_name),

@@ -18,6 +18,7 @@ from edgekit.build.platformio import (
 )
 from edgekit.errors import DeviceError, DeviceTimeoutError, EdgeKitError, InputError
 from edgekit.files import make_folder
+from edgekit.firmware.lock import project_lock
 from edgekit.targets import Target
 
 _LOG = "flash.log"
@@ -95,6 +96,7 @@ def flash(
         InputError: The target is emulated, or the folder is no project for it.
         MissingToolError: PlatformIO or the board's support is not installed.
         BuildError: The firmware could not be built.
+        OutputError: The folder can't be written, or another EdgeKit is using it.
         DeviceError: It could not be uploaded; the message says why, as far as known.
     """
     if target.is_emulated:
@@ -107,14 +109,15 @@ def flash(
     environment = platformio_environment(target)
     log = make_folder(folder / FOLDER) / _LOG
     try:
-        done = process.run(
-            command,
-            log=log,
-            timeout_seconds=timeout_seconds,
-            cwd=folder,
-            env=environment,
-            on_line=on_line,
-        )
+        with project_lock(folder):
+            done = process.run(
+                command,
+                log=log,
+                timeout_seconds=timeout_seconds,
+                cwd=folder,
+                env=environment,
+                on_line=on_line,
+            )
     except process.ProcessTimeoutError as error:
         raise DeviceTimeoutError(
             f"Flashing {target.title} did not end within {timeout_seconds:g} s.",

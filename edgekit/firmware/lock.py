@@ -20,13 +20,13 @@ _YOUNG_SECONDS = 10.0
 def project_lock(folder: Path) -> Iterator[None]:
     """Hold the project folder ``folder`` for this process.
 
-    The lock is a file beside the folder, ``.<folder>.edgekit.lock``, with the process
-    id in it; so it holds for a folder that does not exist yet, or that is replaced. A
-    lock whose process has ended is taken over.
+    The lock is a file with the process id in it. A lock whose process has ended is
+    taken over.
 
     Raises:
         OutputError: Another process holds it, or the parent folder can't be written.
     """
+    folder = folder.resolve()
     path = lock_path(folder)
     _acquire(path, folder)
     try:
@@ -37,7 +37,14 @@ def project_lock(folder: Path) -> Iterator[None]:
 
 
 def lock_path(folder: Path) -> Path:
-    """Return where the lock of a project folder is."""
+    """Return where the lock of a project folder is.
+
+    Beside the folder, so that it holds for one that does not exist yet, or that is
+    replaced. In the project where nothing can be written beside it (the mount point of a
+    container): such a project can be built, but not be replaced.
+    """
+    if (folder / "platformio.ini").is_file() and not os.access(folder.parent, os.W_OK):
+        return folder / ".edgekit.lock"
     return folder.with_name(f".{folder.name}.edgekit.lock")
 
 
@@ -57,7 +64,7 @@ def _acquire(path: Path, folder: Path) -> None:
         except OSError as error:
             raise OutputError(
                 f"Can't write to {path.parent}: {error.strerror}.",
-                hint="Choose another output folder, or change its permissions.",
+                hint="Choose another folder, or change its permissions.",
             ) from error
         else:
             with os.fdopen(handle, "w", encoding="ascii") as file:

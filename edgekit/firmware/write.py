@@ -64,7 +64,7 @@ def _check(folder: Path, overwrite: bool) -> None:
     if not overwrite:
         raise OutputError(
             f"The folder {folder} already holds an EdgeKit project.",
-            hint="Overwrite it with --overwrite, or choose another folder.",
+            hint="Overwrite it with --force, or choose another folder.",
         )
 
 

@@ -19,7 +19,7 @@ from builders import make_target
 
 from edgekit.build.platformio import Firmware, build
 from edgekit.build.sizes import read_sizes
-from edgekit.errors import BuildError, MissingToolError
+from edgekit.errors import BuildError, MissingToolError, OutputError
 from edgekit.targets import Platform, load_target, target_names
 
 pytestmark = pytest.mark.emulator
@@ -303,6 +303,35 @@ def test_ctrl_c_ends_the_compiler_and_leaves_no_firmware(tmp_path, child_environ
     assert not any(map(is_running, compilers))
     assert running_in(folder) == []
     assert programs(folder) == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the slow compiler is a shell script")
+def test_one_build_at_a_time_in_a_folder(tmp_path, child_environment):
+    folder = tiny_project(tmp_path / "project", HOST)
+    pids = slow_compiler(tmp_path / "bin")
+    program = (
+        "import sys; from pathlib import Path\n"
+        "from edgekit.build.platformio import build\n"
+        "from edgekit.targets import load_target\n"
+        "build(Path(sys.argv[1]), load_target('host'), timeout_seconds=60)\n"
+    )
+    search = f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    first = subprocess.Popen(
+        [sys.executable, "-c", program, folder],
+        cwd=PROJECT,
+        env={**child_environment, "PATH": search},
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_for_compiler(pids)
+        with pytest.raises(OutputError, match=rf"in use .*\(process {first.pid}\)"):
+            build(folder, HOST)
+        assert first.poll() is None
+    finally:
+        first.send_signal(signal.SIGINT)
+        first.wait(20)
+    assert build(folder, HOST).elf.is_file()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bin", "project"]
 
 
 def test_sizes_of_this_computers_own_programs_can_be_read():

@@ -16,7 +16,9 @@ from edgekit.errors import (
     DeviceTimeoutError,
     InputError,
     MissingToolError,
+    OutputError,
 )
+from edgekit.firmware.lock import project_lock
 from edgekit.process import Completed
 from edgekit.targets import Emulator
 
@@ -71,6 +73,15 @@ def test_a_failing_upload_is_an_error_with_the_tools_last_lines(project, monkeyp
     assert "Device exploded" in caught.value.message
     assert "Attach the board again" in caught.value.hint
     assert caught.value.exit_code == 7
+
+
+def test_a_project_that_is_being_built_is_not_flashed(project, monkeypatch):
+    pretend(monkeypatch, "open('flashed', 'w')")
+    with project_lock(project), pytest.raises(OutputError, match="in use by another EdgeKit"):
+        flash(project, BOARD)
+    assert not (project / "flashed").exists()
+    flash(project, BOARD)
+    assert (project / "flashed").exists()
 
 
 def test_a_hanging_upload_is_ended(project, monkeypatch):

@@ -282,5 +282,33 @@ def test_lock_is_released_after_an_error(place: Path) -> None:
     assert leftovers(place) == []
 
 
+def test_project_beside_which_nothing_can_be_written_holds_its_lock_itself(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_project(FIRST, place)
+    (place / "platformio.ini").write_text("mine", encoding="utf-8")
+    beside = lock_path(place)
+    assert beside.parent == place.parent
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != place.parent)
+    with project_lock(place):
+        assert not beside.exists()
+        assert lock_path(place).parent == place
+        with pytest.raises(OutputError, match="in use"), project_lock(place):
+            pass
+    assert tree(place) == {**FIRST.files, "platformio.ini": "mine"}
+    (place / "platformio.ini").unlink()  # no project: nothing to build
+    assert lock_path(place) == beside
+
+
+@pytest.mark.skipif(os.name == "nt", reason="symbolic links need a right there")
+def test_lock_holds_whatever_the_folder_is_called(place: Path) -> None:
+    write_project(FIRST, place)
+    other = place.with_name("other name")
+    other.symlink_to(place, target_is_directory=True)
+    with project_lock(place), pytest.raises(OutputError, match="in use"), project_lock(other):
+        pass
+    assert tree(place) == FIRST.files
+
+
 def test_own_process_is_running() -> None:
     assert is_running(os.getpid())
