@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import functools
 from collections.abc import Sequence
 
 from edgekit.plan.lifetimes import BufferRequest
@@ -36,22 +37,15 @@ def plan_arena(
             raise ValueError(f"buffer {request.name!r} has a negative size")
         if request.last_step < request.first_step:
             raise ValueError(f"buffer {request.name!r} ends before it begins")
-    sizes = [align_up(request.size_bytes, alignment) for request in requests]
-    offsets = [0] * len(sizes)
-    placed: list[tuple[int, int]] = []  # (offset, request), by offset
-    for index in sorted(range(len(sizes)), key=lambda item: (-sizes[item], -item)):
-        wanted = requests[index]
-        offset = 0
-        for other_offset, other in placed:
-            if _overlap_in_time(wanted, requests[other]):
-                if other_offset - offset >= sizes[index]:
-                    break
-                offset = max(offset, other_offset + sizes[other])
-        offsets[index] = offset
-        bisect.insort_right(placed, (offset, index), key=lambda entry: entry[0])
+    blocks = tuple(
+        (align_up(request.size_bytes, alignment), request.first_step, request.last_step)
+        for request in requests
+    )
+    offsets = _offsets(blocks)
     return ArenaPlan(
         size_bytes=max(
-            (offset + size for offset, size in zip(offsets, sizes, strict=True)), default=0
+            (offset + size for offset, (size, _, _) in zip(offsets, blocks, strict=True)),
+            default=0,
         ),
         buffers=tuple(
             PlannedBuffer(
@@ -65,6 +59,30 @@ def plan_arena(
             for request, offset in zip(requests, offsets, strict=True)
         ),
     )
+
+
+@functools.lru_cache(maxsize=8)
+def _offsets(blocks: tuple[tuple[int, int, int], ...]) -> tuple[int, ...]:
+    """Return the offset of each block of (size, first step, last step).
+
+    Plain integers, and kept for the next target with the same buffers: with thousands
+    of operators this loop is most of the time that a plan takes.
+    """
+    offsets = [0] * len(blocks)
+    placed: list[tuple[int, int, int, int, int]] = []  # offset, turn, end, first, last
+    largest_first = sorted(range(len(blocks)), key=lambda index: (-blocks[index][0], -index))
+    for turn, index in enumerate(largest_first):
+        size, first, last = blocks[index]
+        offset = 0
+        for start, _, end, other_first, other_last in placed:
+            if other_first <= last and other_last >= first:
+                if start - offset >= size:
+                    break
+                if end > offset:
+                    offset = end
+        offsets[index] = offset
+        bisect.insort(placed, (offset, turn, offset + size, first, last))
+    return tuple(offsets)
 
 
 def live_lower_bound(
@@ -83,7 +101,3 @@ def live_lower_bound(
         ),
         default=0,
     )
-
-
-def _overlap_in_time(one: BufferRequest, other: BufferRequest) -> bool:
-    return one.first_step <= other.last_step and other.first_step <= one.last_step
