@@ -18,7 +18,11 @@ ROWS = (*BUILTIN_OPTIONS, *BUILTIN_OPTIONS_2)
 
 def members(enumeration: type) -> list[str]:
     """Return an official enumeration's names by code, which must be dense from 0."""
-    values = {code: name for name, code in vars(enumeration).items() if isinstance(code, int)}
+    values = {
+        code: name
+        for name, code in vars(enumeration).items()
+        if isinstance(code, int) and not name.startswith("__")
+    }
     assert sorted(values) == list(range(len(values)))
     return [values[code] for code in range(len(values))]
 
