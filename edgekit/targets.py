@@ -6,24 +6,21 @@ table. Unknown, missing and mistyped keys are refused with the key's path.
 
 from __future__ import annotations
 
-import dataclasses
 import re
-import sys
-import types
-import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from edgekit import resources
 from edgekit.errors import TargetError, did_you_mean
+from edgekit.toml_schema import Form
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
+_FORM = Form(
+    subject="target",
+    file="target profile",
+    error=TargetError,
+    manual="docs/adding-a-board.md",
+)
 
 ENGINES = ("tflm", "aot")
 """What executes a model in firmware: TFLM's interpreter, or C compiled for the model."""
@@ -197,120 +194,15 @@ def read_target(path: Path) -> Target:
         TargetError: The file can't be read, or a key is unknown, missing, mistyped
             or out of range; the message has the key's path.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise TargetError(
-            f"Can't read the target profile {path}: {error.strerror}.",
-            hint="Run 'edgekit targets list' for the shipped targets.",
-        ) from error
-    except UnicodeDecodeError as error:
-        raise TargetError(
-            f"The target profile {path} is not UTF-8 text.", hint="Save it as UTF-8."
-        ) from error
+    text = _FORM.read_text(path, hint="Run 'edgekit targets list' for the shipped targets.")
     return parse_target(text, name=path.stem)
 
 
 def parse_target(text: str, *, name: str) -> Target:
     """Return the target that a profile's text describes; see :func:`read_target`."""
-    try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise TargetError(
-            f"Target {name!r} is not valid TOML: {error}.", hint="Mend the line that it names."
-        ) from error
-    if "name" in document:
-        raise _fail(name, "name", "is unknown", "A target's name is that of its file: remove it.")
-    target: Target = _build(Target, {"name": name, **document}, path="", name=name)
-    _check_sources(target, path="", name=name)
+    target = _FORM.parse(text, Target, name=name)
     _check_values(target)
     return target
-
-
-def _fail(name: str, path: str, problem: str, hint: str) -> TargetError:
-    return TargetError(f"Target {name!r}: key {path!r} {problem}.", hint=hint)
-
-
-_SCHEMAS: dict[type[Any], Mapping[str, tuple[Any, bool]]] = {}
-
-
-def _schema(kind: type[Any]) -> Mapping[str, tuple[Any, bool]]:
-    """Return the keys of a table: the type of each, and whether it must be given.
-
-    Resolving the annotations takes longer than all else here, so it is done once.
-    """
-    if kind not in _SCHEMAS:
-        hints = typing.get_type_hints(kind)
-        missing = dataclasses.MISSING
-        _SCHEMAS[kind] = {
-            item.name: (
-                hints[item.name],
-                item.default is missing and item.default_factory is missing,
-            )
-            for item in dataclasses.fields(kind)
-        }
-    return _SCHEMAS[kind]
-
-
-def _build(kind: type[Any], table: Mapping[str, Any], *, path: str, name: str) -> Any:
-    schema = _schema(kind)
-    for key in table:
-        if key not in schema:
-            raise _fail(name, path + key, "is unknown", did_you_mean(key, schema))
-    values: dict[str, Any] = {}
-    for key, (hint, is_required) in schema.items():
-        if key in table:
-            values[key] = _value(hint, table[key], path=path + key, name=name)
-        elif is_required:
-            raise _fail(
-                name, path + key, "is missing", "Add it; docs/adding-a-board.md explains every key."
-            )
-    return kind(**values)
-
-
-def _value(hint: Any, value: Any, *, path: str, name: str) -> Any:
-    origin = typing.get_origin(hint)
-    if origin in (typing.Union, types.UnionType):
-        hint = next(option for option in typing.get_args(hint) if option is not type(None))
-        origin = typing.get_origin(hint)
-    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
-        if not isinstance(value, dict):
-            raise _fail(name, path, "must be a table", f"Write [{path}] and its keys.")
-        return _build(hint, value, path=path + ".", name=name)
-    if origin is tuple:
-        if not isinstance(value, list):
-            raise _fail(name, path, "must be a list", "Write it in square brackets.")
-        (item_hint, _) = typing.get_args(hint)
-        return tuple(
-            _value(item_hint, item, path=f"{path}[{index}]", name=name)
-            for index, item in enumerate(value)
-        )
-    if origin is not None and issubclass(origin, Mapping):
-        if not isinstance(value, dict):
-            raise _fail(name, path, "must be a table", f"Write [{path}] and its keys.")
-        (_, item_hint) = typing.get_args(hint)
-        return types.MappingProxyType(
-            {
-                key: _value(item_hint, item, path=f"{path}.{key}", name=name)
-                for key, item in value.items()
-            }
-        )
-    if type(value) is not hint:
-        raise _fail(
-            name,
-            path,
-            f"must be {_TOML_NAMES[hint]}, not {value!r}",
-            "Strings are quoted, sizes are whole bytes, truth is true or false.",
-        )
-    return value
-
-
-_TOML_NAMES: Mapping[type, str] = {
-    str: "a string",
-    int: "a whole number",
-    bool: "true or false",
-    float: "a decimal number",
-}
 
 
 _SIZES_HINT = "Sizes are whole bytes above 0, and the reserved parts must leave room."
@@ -374,20 +266,4 @@ def _check_values(target: Target) -> None:
         ]
     for path, holds, hint in checks:
         if not holds:
-            raise _fail(target.name, path, "has a value that makes no sense", hint)
-
-
-def _check_sources(value: Any, *, path: str, name: str) -> None:
-    """Refuse an empty ``source``, in any table: a number must say where it is from."""
-    for item in dataclasses.fields(value):
-        inner = getattr(value, item.name)
-        if dataclasses.is_dataclass(inner):
-            _check_sources(inner, path=f"{path}{item.name}.", name=name)
-        elif isinstance(inner, Mapping):
-            for key, entry in inner.items():
-                if dataclasses.is_dataclass(entry):
-                    _check_sources(entry, path=f"{path}{item.name}.{key}.", name=name)
-        elif item.name == "source" and not inner.strip():
-            raise _fail(
-                name, path + "source", "is empty", "Name the file, document or measurement."
-            )
+            raise _FORM.fail(target.name, path, "has a value that makes no sense", hint)
