@@ -102,12 +102,91 @@ class ArenaPlan:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class BankVerdict:
+    """One data memory with the arena put there: what it holds, and whether that fits.
+
+    ``is_main``: the memory that has the statics and the stack, and where generated
+    firmware puts the arena; ``needs`` is what it takes to put it into another.
+    ``other_bytes`` is the rest of the static data, where it is in the main memory;
+    ``others_fit``, whether that rest fits the main memory while the arena is here.
+    """
+
+    bank: str
+    title: str
+    is_main: bool
+    speed: str
+    total_bytes: int
+    framework_bytes: int
+    stack_bytes: int
+    arena_bytes: int
+    other_bytes: int
+    largest_block_bytes: int
+    others_fit: bool
+    needs: str = ""
+
+    @property
+    def usable_bytes(self) -> int:
+        """What framework and stack leave."""
+        return self.total_bytes - self.framework_bytes - self.stack_bytes
+
+    @property
+    def slack_bytes(self) -> int:
+        """Bytes left over; negative is the excess."""
+        return self.usable_bytes - self.arena_bytes - self.other_bytes
+
+    @property
+    def block_slack_bytes(self) -> int:
+        """Largest contiguous block minus the arena; negative is the excess."""
+        return self.largest_block_bytes - self.arena_bytes
+
+    @property
+    def fits(self) -> bool:
+        """Whether the arena has its place here, and all else in the main memory."""
+        return self.others_fit and min(self.slack_bytes, self.block_slack_bytes) >= 0
+
+    @property
+    def verdict(self) -> str:
+        """The verdict in words: ``"fits"``, ``"fits in slow memory"`` or ``"does not fit"``."""
+        if not self.fits:
+            return "does not fit"
+        return "fits in slow memory" if self.speed == "slow" else "fits"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Suggestion:
+    """What would make a model fit, or come nearer: a way, and the plan's figures with it.
+
+    ``kind`` is ``"engine"``, ``"bank"``, ``"placement"``, ``"int8"``, ``"input"`` or
+    ``"target"``. The figures are computed as the plan's own, never guessed; a change is
+    this way's figure minus the plan's.
+    """
+
+    kind: str
+    message: str
+    verdict: str
+    flash_bytes: int
+    flash_change_bytes: int
+    sram_bytes: int
+    sram_change_bytes: int
+    arena_bytes: int
+    arena_change_bytes: int
+    slack_bytes: int
+
+    @property
+    def fits(self) -> bool:
+        """Whether the model fits that way."""
+        return self.verdict == "fits"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
     """The verdict on a model, a target and an engine, before anything is built.
 
     ``arena_bytes`` is what firmware reserves: for ``tflm`` the size of the
     interpreter's arena (activations and an estimate of the persistent part), for
-    ``aot`` the static buffer of the activations, exact.
+    ``aot`` the static buffer of the activations, exact. ``sram`` holds the main data
+    memory with the arena in it, as generated firmware has it; ``banks`` each memory that
+    could hold the arena, the main one first.
     """
 
     model: str
@@ -121,6 +200,8 @@ class Plan:
     largest_block_bytes: int
     macs: int
     problems: tuple[Problem, ...] = ()
+    banks: tuple[BankVerdict, ...] = ()
+    suggestions: tuple[Suggestion, ...] = ()
 
     @property
     def runs(self) -> bool:
@@ -139,10 +220,20 @@ class Plan:
 
     @property
     def verdict(self) -> str:
-        """The verdict in words: ``"fits"``, ``"does not fit"`` or ``"can't run"``."""
+        """The verdict in words.
+
+        ``"fits"``, ``"fits only in other memory"`` or ``"fits only in slow memory"``
+        (not as firmware is generated, but with the arena in another bank),
+        ``"does not fit"`` or ``"can't run"``.
+        """
         if not self.runs:
             return "can't run"
-        return "fits" if self.fits else "does not fit"
+        if self.fits:
+            return "fits"
+        elsewhere = {bank.speed for bank in self.banks if bank.fits} if self.flash.fits else set()
+        if "fast" in elsewhere:
+            return "fits only in other memory"
+        return "fits only in slow memory" if elsewhere else "does not fit"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -28,6 +28,9 @@ ENGINES = ("tflm", "aot")
 KERNELS = ("", "reference", "cmsis-nn", "esp-nn")
 """Kinds of TFLM kernels; empty for an engine that has none."""
 
+SPEEDS = ("fast", "slow")
+"""How a data memory answers: at the core's speed, or behind a bus and a cache."""
+
 EMULATORS = ("qemu", "host")
 """How a target can run on this computer."""
 
@@ -67,21 +70,50 @@ class Flash:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sram:
-    """Data memory in bytes.
+    """The main data memory in bytes: where statics and the stack go, and by default the arena.
 
     Usable for static data = total − framework − stack. ``largest_block_bytes`` is
-    the longest piece that one array can have; an arena must fit in one.
+    the longest piece that one array can have; an arena must fit in one. ``pieces`` are
+    the physical memories that lie one after another in it, by name: their sum is the total.
     """
 
     total_bytes: int
     framework_bytes: int
     stack_bytes: int
     largest_block_bytes: int
+    title: str = "SRAM"
+    speed: str = "fast"
+    pieces: Mapping[str, int] = field(default_factory=dict)
     source: str
 
     @property
     def usable_bytes(self) -> int:
         """What the application's static data may take."""
+        return self.total_bytes - self.framework_bytes - self.stack_bytes
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Bank:
+    """A data memory beside the main one, in bytes.
+
+    ``holds_arena``: an arena may be put there. ``needs`` is what that takes, a clause
+    without a full stop: a module that has the memory, a call that allocates it.
+    ``speed`` is ``"fast"`` (as the main one) or ``"slow"`` (behind a bus and a cache).
+    """
+
+    title: str
+    total_bytes: int
+    largest_block_bytes: int
+    framework_bytes: int = 0
+    stack_bytes: int = 0
+    speed: str = "fast"
+    holds_arena: bool = True
+    needs: str = ""
+    source: str
+
+    @property
+    def usable_bytes(self) -> int:
+        """What an application may take."""
         return self.total_bytes - self.framework_bytes - self.stack_bytes
 
 
@@ -146,7 +178,10 @@ class Serial:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Target:
-    """A board that firmware is made for: its memory, tools and link."""
+    """A board that firmware is made for: its memory, tools and link.
+
+    ``banks`` are the data memories beside ``sram``, by name.
+    """
 
     name: str
     title: str
@@ -155,6 +190,7 @@ class Target:
     sram: Sram
     platform: Platform
     engines: Mapping[str, EngineSupport]
+    banks: Mapping[str, Bank] = field(default_factory=dict)
     emulator: Emulator | None = None
     serial: Serial | None = None
     notes: tuple[str, ...] = ()
@@ -231,8 +267,29 @@ def _check_values(target: Target) -> None:
             0 < sram.largest_block_bytes <= sram.usable_bytes,
             "The largest block is a part of what is usable: total - framework - stack.",
         ),
+        ("sram.speed", sram.speed in SPEEDS, did_you_mean(sram.speed, SPEEDS)),
+        (
+            "sram.pieces",
+            not sram.pieces or sum(sram.pieces.values()) == sram.total_bytes,
+            "The pieces are what the total consists of: their sum is the total.",
+        ),
         ("engines", bool(target.engines), "List at least one of: " + ", ".join(ENGINES) + "."),
     ]
+    for name, bank in target.banks.items():
+        path = f"banks.{name}"
+        reserved = (bank.framework_bytes, bank.stack_bytes)
+        checks += [
+            (path, name != "sram", "The main memory has the table [sram]."),
+            (f"{path}.total_bytes", bank.total_bytes > 0, _SIZES_HINT),
+            (f"{path}.framework_bytes", min(reserved) >= 0, _SIZES_HINT),
+            (f"{path}.speed", bank.speed in SPEEDS, did_you_mean(bank.speed, SPEEDS)),
+            (
+                f"{path}.largest_block_bytes",
+                0 <= bank.largest_block_bytes <= bank.usable_bytes
+                and (bank.largest_block_bytes > 0 or not bank.holds_arena),
+                "The largest block is a part of what is usable: total - framework - stack.",
+            ),
+        ]
     for name, engine in target.engines.items():
         path = f"engines.{name}"
         checks.append((path, name in ENGINES, did_you_mean(name, ENGINES)))

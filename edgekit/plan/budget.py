@@ -9,7 +9,7 @@ from edgekit.plan.flash import tflm_flash
 from edgekit.plan.op_support import tflm_problems
 from edgekit.plan.tflm_overhead import TflmArena, tflm_arena, tflm_build
 from edgekit.plan.work import macs
-from edgekit.results import ArenaPlan, BankUse, Basis, Item, Plan, Problem
+from edgekit.results import ArenaPlan, BankUse, BankVerdict, Basis, Item, Plan, Problem
 from edgekit.targets import Target
 from edgekit.units import KIB, align_up
 
@@ -96,19 +96,67 @@ def make_plan(
         arena_bytes: What firmware reserves for the arena.
         problems: Why the engine can't run the model.
     """
+    sram_use = BankUse(bank="sram", items=tuple(sram), usable_bytes=target.sram.usable_bytes)
     return Plan(
         model=model,
         model_sha256=graph.sha256,
         target=target.name,
         engine=engine,
         flash=BankUse(bank="flash", items=tuple(flash), usable_bytes=target.flash.usable_bytes),
-        sram=BankUse(bank="sram", items=tuple(sram), usable_bytes=target.sram.usable_bytes),
+        sram=sram_use,
         arena=arena,
         arena_bytes=arena_bytes,
         largest_block_bytes=target.sram.largest_block_bytes,
         macs=macs(graph),
         problems=tuple(problems),
+        banks=bank_verdicts(target, arena_bytes, sram_use.used_bytes - arena_bytes),
     )
+
+
+def bank_verdicts(target: Target, arena_bytes: int, other_bytes: int) -> tuple[BankVerdict, ...]:
+    """Return the verdict for each data memory that may hold the arena, the main one first.
+
+    Args:
+        target: The board.
+        arena_bytes: The arena, which must be in one piece.
+        other_bytes: All other static data; it stays in the main memory.
+    """
+    main = target.sram
+    others_fit = other_bytes <= main.usable_bytes
+    verdicts = [
+        BankVerdict(
+            bank="sram",
+            title=main.title,
+            is_main=True,
+            speed=main.speed,
+            total_bytes=main.total_bytes,
+            framework_bytes=main.framework_bytes,
+            stack_bytes=main.stack_bytes,
+            arena_bytes=arena_bytes,
+            other_bytes=other_bytes,
+            largest_block_bytes=main.largest_block_bytes,
+            others_fit=others_fit,
+        )
+    ]
+    verdicts += [
+        BankVerdict(
+            bank=name,
+            title=bank.title,
+            is_main=False,
+            speed=bank.speed,
+            total_bytes=bank.total_bytes,
+            framework_bytes=bank.framework_bytes,
+            stack_bytes=bank.stack_bytes,
+            arena_bytes=arena_bytes,
+            other_bytes=0,
+            largest_block_bytes=bank.largest_block_bytes,
+            others_fit=others_fit,
+            needs=bank.needs,
+        )
+        for name, bank in target.banks.items()
+        if bank.holds_arena
+    ]
+    return tuple(verdicts)
 
 
 def input_bytes(graph: Graph) -> int:

@@ -167,7 +167,7 @@ def schema_keys(kind: type, prefix: str = "") -> list[str]:
     import dataclasses
     import typing
 
-    from edgekit.targets import EngineSupport
+    from edgekit.targets import Bank, EngineSupport
 
     keys: list[str] = []
     for field, hint in typing.get_type_hints(kind).items():
@@ -177,6 +177,8 @@ def schema_keys(kind: type, prefix: str = "") -> list[str]:
             continue
         if field == "engines":
             keys += schema_keys(EngineSupport, "engines.<engine>.")
+        elif field == "banks":
+            keys += schema_keys(Bank, "banks.<bank>.")
         elif dataclasses.is_dataclass(inner):
             keys += schema_keys(inner, f"{prefix}{field}.")
         else:
