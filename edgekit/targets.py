@@ -13,6 +13,7 @@ from pathlib import Path
 
 from edgekit import resources
 from edgekit.errors import TargetError, did_you_mean
+from edgekit.libraries import library_names
 from edgekit.toml_schema import Form
 
 _FORM = Form(
@@ -139,17 +140,14 @@ class EngineSupport:
     """One engine on this target; the first that a profile lists is the default.
 
     ``template`` is the folder of ``firmware_templates/``; empty where a model can be
-    planned for the engine but no project made yet. ``library`` is how
-    PlatformIO names the TFLM library (empty for ``aot``), ``kernels`` which TFLM
-    kernels it has (``"reference"``, ``"cmsis-nn"``, ``"esp-nn"``).
-    ``refuses_per_channel_fc`` says why, where the library computes a
-    FULLY_CONNECTED with per-channel weights wrong or not at all.
+    planned for the engine but no project made yet. ``library`` is the name of the
+    TFLM library's record (``targets/libraries``; empty for ``aot``), ``kernels`` which
+    of its kernels this board gets (``"reference"``, ``"cmsis-nn"``, ``"esp-nn"``).
     """
 
     template: str
     library: str = ""
     kernels: str = ""
-    refuses_per_channel_fc: str = ""
     options: Mapping[str, str] = field(default_factory=dict)
     source: str
 
@@ -299,6 +297,8 @@ def _check_values(target: Target) -> None:
         if name == "tflm":
             hint = "The tflm engine needs a library and the kind of its kernels."
             checks.append((f"{path}.library", bool(engine.library), hint))
+            known = did_you_mean(engine.library, library_names())
+            checks.append((f"{path}.library", engine.library in library_names(), known))
             checks.append((f"{path}.kernels", bool(engine.kernels), hint))
     if target.emulator is not None:
         kind = target.emulator.kind

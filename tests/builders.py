@@ -207,7 +207,10 @@ def make_target(
     if engines is None:
         engines = {
             "tflm": EngineSupport(
-                template="tflm_arduino", library="library", kernels="reference", source=SOURCE
+                template="tflm_arduino",
+                library="tflite-micro",
+                kernels="reference",
+                source=SOURCE,
             ),
             "aot": EngineSupport(template="aot_bare", source=SOURCE),
         }

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from edgekit.firmware.tflm_library import find_library
 from edgekit.targets import EngineSupport, Target
 
 DEFAULT_BAUD = 115_200
@@ -46,7 +47,7 @@ def platformio_options(target: Target, engine: EngineSupport) -> tuple[Option, .
     if not target.is_emulated:
         options["monitor_speed"] = (str(baud_of(target)),)
     if engine.library:
-        options["lib_deps"] = (engine.library,)
+        options["lib_deps"] = (find_library(engine.library).platformio,)
     base = _TEMPLATE_OPTIONS[engine.template]
     for extra in (base, platform.options, engine.options):
         for name, text in extra.items():

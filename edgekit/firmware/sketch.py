@@ -137,7 +137,7 @@ def make_sketch(
         engine=engine,
         target=clean_name(target.name),
         target_title=target.title,
-        library=support.library,
+        library=library.platformio if library else "",
         version=edgekit.__version__,
         clock=_clock(target),
         baud=baud_of(target),

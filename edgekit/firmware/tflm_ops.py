@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from edgekit.errors import UnsupportedModelError
-from edgekit.firmware.tflm_library import TflmLibrary
 from edgekit.graph import Graph, Operator
+from edgekit.libraries import Library
 
 RESOLVER_METHOD: Mapping[str, str] = {
     "ABS": "AddAbs",
@@ -145,7 +145,7 @@ Source:
 """
 
 
-def resolver_methods(graph: Graph, library: TflmLibrary) -> tuple[str, ...]:
+def resolver_methods(graph: Graph, library: Library) -> tuple[str, ...]:
     """Return the methods that register the model's operators, each once, sorted.
 
     Raises:
@@ -163,18 +163,20 @@ def resolver_methods(graph: Graph, library: TflmLibrary) -> tuple[str, ...]:
     )
 
 
-def _method(operator: Operator, library: TflmLibrary) -> str:
+def _method(operator: Operator, library: Library) -> str:
     if operator.name == "CUSTOM":
         name, table = operator.custom_name, CUSTOM_RESOLVER_METHOD
+        is_there = name in library.custom_operators
     else:
         name, table = operator.name, RESOLVER_METHOD
+        is_there = name in library.operators
     method = table.get(name)
     if method is None:
         raise UnsupportedModelError(
             f"Operator {operator.index} is {name}, which TensorFlow Lite Micro does not have.",
             hint="Replace the layer that it comes from, or use the aot engine where it can.",
         )
-    if method in library.missing_methods:
+    if not is_there:
         raise UnsupportedModelError(
             f"Operator {operator.index} is {name}, which {library.title} does not have.",
             hint="Replace the layer that it comes from, or use a target with a newer library.",

@@ -1,29 +1,37 @@
-"""Why an engine can't run a model, said before anything is generated."""
+"""What becomes of each operator of a model with a TFLM library, and the ways out.
+
+Everything is judged by the library's record (``targets/libraries``): whether it has the
+operator, on that kind of numbers, and whether it computes it right.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
-from edgekit.graph import DType, Graph, Operator, Subgraph, Tensor
-from edgekit.plan.tflm_libraries import LibraryFacts, library_facts
+from edgekit.findings import OperatorStatus, OperatorSupport, WayOut
+from edgekit.graph import DType, Graph, Operator, Subgraph
+from edgekit.libraries import Library, all_libraries, load_library
+from edgekit.plan.number_kinds import (
+    WEIGHTED,
+    activation,
+    inputs_of,
+    layer_name,
+    number_problems,
+    operators_of,
+)
 from edgekit.results import Problem
 from edgekit.targets import Target
 
-_INT8_HINT = "Convert the original model with 'edgekit convert --variant int8'."
-
-_WEIGHTED = frozenset(
-    {
-        "BATCH_MATMUL",
-        "CONV_2D",
-        "CONV_3D",
-        "DEPTHWISE_CONV_2D",
-        "FULLY_CONNECTED",
-        "SVDF",
-        "TRANSPOSE_CONV",
-        "UNIDIRECTIONAL_SEQUENCE_LSTM",
-    }
-)
-"""Operators that do a model's work: their types say what kind of model it is."""
+__all__ = [
+    "TFLM_OPERATORS",
+    "layer_name",
+    "number_problems",
+    "operator_support",
+    "target_support",
+    "tflm_problems",
+]
 
 _STATE_OPERATORS = frozenset({"VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE", "CALL_ONCE"})
 """Operators on resource variables, for which TFLM needs a store that no sketch makes."""
@@ -50,203 +58,233 @@ Source:
     tensorflow/tflite-micro 90b983c, micro_mutable_op_resolver.h.
 """
 
+_KINDS = {DType.INT8: "int8", DType.INT16: "int16x8", DType.FLOAT32: "float32"}
 
-def number_problems(graph: Graph) -> tuple[Problem, ...]:
-    """Return the problem, if any, with the kind of numbers that a model computes in.
+_ON_WEIGHTS = WEIGHTED | {"DEQUANTIZE"}
 
-    Firmware runs models whose weights and activations are integers; a model with
-    float inputs or outputs around them is one. Both engines share this rule.
+_CONVERT_INT8 = WayOut(
+    kind="convert", text="convert the original model with 'edgekit convert --variant int8'"
+)
+_PER_TENSOR_DENSE = WayOut(
+    kind="convert",
+    text="convert again with one scale for each Dense layer's weights, as 'edgekit convert' "
+    "does by default",
+)
+_REPLACE = WayOut(kind="model", text="replace the layer by others")
+
+_Judgement = tuple[OperatorStatus, str]
+"""What becomes of an operator, and why (a clause; empty where it runs)."""
+
+_RUNS: _Judgement = (OperatorStatus.RUNS, "")
+
+
+def operator_support(
+    graph: Graph, library: Library, kernels: str, *, with_ways_out: bool = True
+) -> tuple[OperatorSupport, ...]:
+    """Return what becomes of each operator of a model with a library, in order.
+
+    Args:
+        graph: The parsed model.
+        library: The library's record.
+        kernels: Which of its kernels: ``"reference"``, ``"cmsis-nn"`` or ``"esp-nn"``.
+        with_ways_out: Whether to look for ways out where an operator does not run.
     """
-    for rule in (_stored_weights, _hybrid, _float32, _uint8):
-        problem = rule(graph)
-        if problem is not None:
-            return (problem,)
-    return ()
+    found = []
+    for number, subgraph in enumerate(graph.subgraphs):
+        for operator in subgraph.operators:
+            kind = _kind(subgraph, operator)
+            status, reason = _judge(subgraph, operator, library, kernels)
+            support = OperatorSupport(
+                subgraph=number,
+                index=operator.index,
+                operator=operator.custom_name or operator.name,
+                version=operator.version,
+                layer=_layer(subgraph, operator),
+                kind=kind,
+                status=status,
+                reason=reason,
+            )
+            if with_ways_out and not support.runs:
+                ways = tuple(_ways_out(subgraph, operator, library, kind))
+                support = replace(support, ways_out=ways)
+            found.append(support)
+    return tuple(found)
 
 
-def tflm_problems(graph: Graph, target: Target) -> tuple[Problem, ...]:
-    """Return why the ``tflm`` engine can't run a model on a target; nothing if it can."""
+def target_support(graph: Graph, target: Target) -> tuple[OperatorSupport, ...]:
+    """Return what becomes of each operator with the ``tflm`` engine of a target."""
     engine = target.engines["tflm"]
-    facts = library_facts(engine.library)
+    return operator_support(graph, load_library(engine.library), engine.kernels)
+
+
+def tflm_problems(
+    graph: Graph, target: Target, support: Sequence[OperatorSupport] | None = None
+) -> tuple[Problem, ...]:
+    """Return why the ``tflm`` engine can't run a model on a target; nothing if it can.
+
+    Args:
+        graph: The parsed model.
+        target: The board.
+        support: ``target_support`` of these two, where it is known already.
+    """
     problems = [*number_problems(graph)]
-    named: set[str] = set()
-    for subgraph, operator in _operators(graph):
-        problem = _operator_problem(subgraph, operator, facts)
-        name = operator.custom_name or operator.name
-        if problem is not None and name not in named:
-            named.add(name)
-            problems.append(problem)
-    per_channel = _per_channel_fully_connected(graph)
-    if per_channel and engine.refuses_per_channel_fc:
-        layer = layer_name(*per_channel[0])
-        problems.append(
-            Problem(
-                message=(
-                    f"{_count(per_channel, 'FULLY_CONNECTED')} (the first is {layer}) with one "
-                    f"scale a channel: {engine.refuses_per_channel_fc}."
-                ),
-                hint=(
-                    "Convert again with one scale for each Dense layer's weights, as 'edgekit "
-                    "convert' does by default, or use the aot engine."
-                ),
-            )
-        )
-    elif per_channel and engine.kernels == "cmsis-nn" and _computes(graph, DType.INT16):
-        problems.append(
-            Problem(
-                message="CMSIS-NN's FULLY_CONNECTED on int16 takes one scale only.",
-                hint="Convert again with one scale for each Dense layer's weights.",
-            )
-        )
+    judged = target_support(graph, target) if support is None else support
+    refused = [item for item in judged if not item.runs]
+    if problems:  # of the numbers: what is wrong with weights is said by those
+        refused = [item for item in refused if item.operator not in _ON_WEIGHTS]
+    alike = Counter((item.operator, item.reason) for item in refused)
+    firsts = {(item.operator, item.reason): item for item in reversed(refused)}
+    problems += [_problem(firsts[key], count) for key, count in alike.items()]
     return tuple(problems)
 
 
-def layer_name(subgraph: Subgraph, operator: Operator) -> str:
-    """Return how to name an operator to a person: its index, and its output's name.
+def _problem(item: OperatorSupport, count: int) -> Problem:
+    where = f"operator {item.index}, {item.layer!r}" if item.layer else f"operator {item.index}"
+    hint = ", or ".join(way.text for way in item.ways_out)
+    hint = hint[:1].upper() + hint[1:] + "." if hint else _REPLACE.text.capitalize() + "."
+    if item.status is OperatorStatus.WRONG:
+        return Problem(
+            message=f"{count} {item.operator} (the first is {where}) would compute wrong numbers: "
+            f"{item.reason}.",
+            hint=hint,
+        )
+    return Problem(message=f"{item.reason} ({where}).", hint=hint)
 
-    The converter joins the names of fused layers by semicolons; the first is enough.
-    """
+
+def _layer(subgraph: Subgraph, operator: Operator) -> str:
     if not operator.outputs:
-        return f"operator {operator.index}"
-    (name, _, _) = subgraph.tensors[operator.outputs[0]].name.partition(";")
-    return f"operator {operator.index}, {name!r}"
+        return ""
+    return subgraph.tensors[operator.outputs[0]].name.partition(";")[0]
 
 
-def _operators(graph: Graph) -> Iterator[tuple[Subgraph, Operator]]:
-    for subgraph in graph.subgraphs:
-        for operator in subgraph.operators:
-            yield subgraph, operator
+def _kind(subgraph: Subgraph, operator: Operator) -> str:
+    """Return the kind of numbers that an operator computes in; empty where it is none."""
+    inputs = inputs_of(subgraph, operator)
+    if not inputs:
+        return ""
+    if any(tensor.dtype is DType.INT4 and tensor.is_constant for tensor in inputs):
+        return "int4"
+    return _KINDS.get(activation(inputs).dtype, "")
 
 
-def _operator_problem(
-    subgraph: Subgraph, operator: Operator, facts: LibraryFacts
-) -> Problem | None:
-    where = layer_name(subgraph, operator)
-    if operator.name == "CUSTOM":
-        return Problem(
-            message=f"The custom operator {operator.custom_name!r} ({where}) is not in TFLM.",
-            hint="Build the model from standard layers.",
-        )
-    if operator.name in _STATE_OPERATORS:
-        return Problem(
-            message=f"{operator.name} ({where}) keeps state in a variable, which sketches lack.",
-            hint="Give the state as an input and take it as an output, or build it from layers "
-            "that TFLM has as one operator, such as a fused LSTM.",
-        )
-    if operator.name not in TFLM_OPERATORS:
-        return Problem(
-            message=f"TFLM has no {operator.name} ({where}).",
-            hint="Replace the layer by others, or compute that step outside the model.",
-        )
-    if operator.name in facts.missing_operators:
-        return Problem(
-            message=f"{facts.title} is too old for {operator.name} ({where}).",
-            hint="Replace the layer by others, or use the aot engine if it has the operator.",
-        )
-    if operator.name in facts.broken_operators:
-        return Problem(
-            message=f"{facts.title} {facts.broken_operators[operator.name]} ({where}).",
-            hint="Replace the layer by others, or use the aot engine if it has the operator.",
-        )
-    return None
-
-
-def _inputs(subgraph: Subgraph, operator: Operator) -> list[Tensor]:
-    return [subgraph.tensors[index] for index in operator.inputs if index >= 0]
-
-
-def _weighted(graph: Graph) -> list[tuple[Subgraph, Operator, list[Tensor]]]:
-    return [
-        (subgraph, operator, inputs)
-        for subgraph, operator in _operators(graph)
-        if operator.name in _WEIGHTED and len(inputs := _inputs(subgraph, operator)) > 1
-    ]
-
-
-def _activation(inputs: list[Tensor]) -> Tensor:
-    """The first input that is computed (a TRANSPOSE_CONV's comes after two constants)."""
-    return next((tensor for tensor in inputs if not tensor.is_constant), inputs[0])
-
-
-def _stored_weights(graph: Graph) -> Problem | None:
-    for subgraph, operator in _operators(graph):
-        if operator.name != "DEQUANTIZE":
-            continue
-        stored = next((item for item in _inputs(subgraph, operator) if item.is_constant), None)
-        if stored is not None:
-            kind = "float16" if stored.dtype is DType.FLOAT16 else f"{stored.dtype.value.lower()}"
-            return Problem(
-                message=(
-                    f"This model only stores its weights as {kind} and computes in float32 "
-                    f"({layer_name(subgraph, operator)}); microcontrollers need an int8 model."
-                ),
-                hint=_INT8_HINT,
-            )
-    return None
-
-
-def _hybrid(graph: Graph) -> Problem | None:
-    for subgraph, operator, inputs in _weighted(graph):
-        weights = [tensor for tensor in inputs if tensor.is_constant and len(tensor.shape) > 1]
-        if _activation(inputs).dtype.is_float and any(
-            tensor.dtype in (DType.INT8, DType.INT4, DType.UINT8) for tensor in weights
-        ):
-            return Problem(
-                message=(
-                    "This model has integer weights but computes in float32 (dynamic-range "
-                    f"quantisation; {layer_name(subgraph, operator)}); microcontrollers need a "
-                    "full int8 model."
-                ),
-                hint=_INT8_HINT,
-            )
-    return None
-
-
-def _float32(graph: Graph) -> Problem | None:
-    weighted = _weighted(graph)
-    if weighted:
-        is_float = all(_activation(inputs).dtype.is_float for _, _, inputs in weighted)
-    else:
-        computed = [
-            tensor
-            for subgraph, operator in _operators(graph)
-            for tensor in (subgraph.tensors[index] for index in operator.outputs)
-        ]
-        is_float = bool(computed) and all(tensor.dtype.is_float for tensor in computed)
-    if not is_float:
-        return None
-    return Problem(
-        message="This is a float32 model; firmware for microcontrollers takes int8 models.",
-        hint=_INT8_HINT,
+def _judge(subgraph: Subgraph, operator: Operator, library: Library, kernels: str) -> _Judgement:
+    fails = OperatorStatus.FAILS
+    name = operator.name
+    if name == "CUSTOM":
+        return fails, f"The custom operator {operator.custom_name!r} is not in TFLM"
+    if name in _STATE_OPERATORS:
+        return fails, f"{name} keeps state in a variable, which sketches lack"
+    if name not in TFLM_OPERATORS:
+        return fails, f"TFLM has no {name}"
+    entry = library.operators.get(name)
+    if entry is None:
+        return fails, f"{library.title} is too old for {name}"
+    kind = _kind(subgraph, operator)
+    broken = library.broken_operators.get(name)
+    if broken is not None and (not broken.types or kind in broken.types):
+        return fails, f"{library.title} {broken.reason}"
+    if kind and entry.types and kind not in entry.types:
+        return fails, f"{library.title} has no {name} in {kind}"
+    return (
+        _judge_weights(subgraph, operator)
+        or _judge_per_channel(subgraph, operator, library, kernels, kind)
+        or _RUNS
     )
 
 
-def _uint8(graph: Graph) -> Problem | None:
-    for subgraph, operator, inputs in _weighted(graph):
-        if _activation(inputs).dtype is DType.UINT8:
-            return Problem(
-                message=(
-                    "This model computes in uint8, TensorFlow 1's quantisation "
-                    f"({layer_name(subgraph, operator)}); TFLM dropped it."
-                ),
-                hint=_INT8_HINT,
+def _judge_weights(subgraph: Subgraph, operator: Operator) -> _Judgement | None:
+    """Judge weights of another type than the numbers that TFLM computes in.
+
+    Source:
+        Measured with tflite-micro and on boards: float16 and dynamic-range files are
+        refused, weights stored as int8 with one scale a channel are dequantised wrong.
+    """
+    inputs = inputs_of(subgraph, operator)
+    weights = [tensor for tensor in inputs if tensor.is_constant and len(tensor.shape) > 1]
+    if operator.name == "DEQUANTIZE" and weights:
+        stored = weights[0]
+        if stored.dtype is DType.FLOAT16:
+            return OperatorStatus.FAILS, "TFLM can't expand weights that are stored as float16"
+        if stored.quantization is not None and stored.quantization.is_per_channel:
+            return (
+                OperatorStatus.WRONG,
+                "TFLM expands stored weights by the first of their scales only",
             )
+    if operator.name not in WEIGHTED or not weights:
+        return None
+    computed = activation(inputs).dtype
+    if computed is DType.UINT8:
+        return OperatorStatus.FAILS, f"TFLM dropped {operator.name} in uint8"
+    stored_small = (DType.INT8, DType.INT4, DType.UINT8)
+    if computed.is_float and any(tensor.dtype in stored_small for tensor in weights):
+        return (
+            OperatorStatus.FAILS,
+            f"TFLM has no {operator.name} on float32 with integer weights",
+        )
     return None
 
 
-def _per_channel_fully_connected(graph: Graph) -> list[tuple[Subgraph, Operator]]:
-    found = []
-    for subgraph, operator in _operators(graph):
-        if operator.name == "FULLY_CONNECTED" and len(operator.inputs) > 1:
-            weights = subgraph.tensors[operator.inputs[1]]
-            if weights.quantization is not None and weights.quantization.is_per_channel:
-                found.append((subgraph, operator))
-    return found
+def _judge_per_channel(
+    subgraph: Subgraph, operator: Operator, library: Library, kernels: str, kind: str
+) -> _Judgement | None:
+    """Judge a FULLY_CONNECTED whose weights have one scale a channel."""
+    if operator.name != "FULLY_CONNECTED" or len(operator.inputs) < 2:
+        return None
+    quantization = subgraph.tensors[operator.inputs[1]].quantization
+    if quantization is None or not quantization.is_per_channel:
+        return None
+    record = library.per_channel_fully_connected
+    outcome = record.outcome(kind)
+    if outcome == "wrong":
+        return OperatorStatus.WRONG, record.reason
+    if outcome == "refused":
+        return OperatorStatus.FAILS, record.reason
+    if kernels == "cmsis-nn" and kind == "int16x8":  # in TFLM until today, fully_connected.cc
+        return OperatorStatus.FAILS, "CMSIS-NN's FULLY_CONNECTED on int16 takes one scale only"
+    return None
 
 
-def _computes(graph: Graph, dtype: DType) -> bool:
-    return any(_activation(inputs).dtype is dtype for _, _, inputs in _weighted(graph))
+def _ways_out(
+    subgraph: Subgraph, operator: Operator, library: Library, kind: str
+) -> Iterable[WayOut]:
+    """Yield the ways to have an operator run, the cheapest first.
+
+    The aot engine is not known here: whoever knows it adds it.
+    """
+    others = [
+        other
+        for other in all_libraries()
+        if other is not library
+        and _judge(subgraph, operator, other, other.kernels[0]) == _RUNS
+        and other.platformio
+    ]
+    if operator.name == "FULLY_CONNECTED" and _per_channel(subgraph, operator):
+        yield _PER_TENSOR_DENSE
+    elif kind in ("float32", "int16x8", "int4") or _is_uint8(subgraph, operator):
+        int8 = library.operators.get(operator.name)
+        if int8 is not None and "int8" in int8.types:
+            yield _CONVERT_INT8
+    for other in others:
+        yield WayOut(kind="library", name=other.name, text=f"use {other.title}")
+    if operator.name in _STATE_OPERATORS:
+        yield WayOut(
+            kind="model",
+            text="give the state as an input and take it as an output, or build it from layers "
+            "that TFLM has as one operator, such as a fused LSTM",
+        )
+    elif operator.name == "CUSTOM":
+        yield WayOut(kind="model", text="build the model from standard layers")
+    elif not (operator.name == "FULLY_CONNECTED" and _per_channel(subgraph, operator)):
+        yield _REPLACE
 
 
-def _count(items: list[tuple[Subgraph, Operator]], name: str) -> str:
-    return f"1 {name}" if len(items) == 1 else f"{len(items)} {name}"
+def _per_channel(subgraph: Subgraph, operator: Operator) -> bool:
+    if len(operator.inputs) < 2 or operator.inputs[1] < 0:
+        return False
+    quantization = subgraph.tensors[operator.inputs[1]].quantization
+    return quantization is not None and quantization.is_per_channel
+
+
+def _is_uint8(subgraph: Subgraph, operator: Operator) -> bool:
+    inputs = inputs_of(subgraph, operator)
+    return bool(inputs) and activation(inputs).dtype is DType.UINT8

@@ -52,7 +52,7 @@ build_flags = "-O2"
 
 [engines.tflm]
 template = "tflm_arduino"
-library = "owner/library@1"
+library = "tflite-micro"
 kernels = "reference"
 source = "a library"
 
@@ -343,7 +343,7 @@ def test_a_value_in_place_of_a_table_is_refused() -> None:
         (("[engines.aot]", "[engines.magic]"), "engines.magic"),
         (('kernels = "reference"', 'kernels = "fast"'), "engines.tflm.kernels"),
         (('kernels = "reference"', ""), "engines.tflm.kernels"),
-        (('library = "owner/library@1"', ""), "engines.tflm.library"),
+        (('library = "tflite-micro"', ""), "engines.tflm.library"),
         (("2341:005A", "2341:5A"), "serial.usb_ids[0]"),
         (("2341:005A", "2341:005a"), "serial.usb_ids[0]"),
         (("[serial]", "[serial]\nbaud = 0"), "serial.baud"),

@@ -17,7 +17,7 @@ def options_of(target: Target, engine: EngineSupport) -> dict[str, str | tuple[s
     return {item.name: item.values or item.value for item in platformio_options(target, engine)}
 
 
-TFLM = EngineSupport(template="tflm_arduino", library="a/b@1", kernels="reference", source=SOURCE)
+TFLM = EngineSupport(template="tflm_arduino", library="chirale", kernels="reference", source=SOURCE)
 
 
 def test_board_comes_first_and_the_library_is_pinned() -> None:

@@ -209,7 +209,7 @@ def test_model_without_an_input_is_refused() -> None:
 
 def test_library_that_is_not_known_is_refused() -> None:
     engine = EngineSupport(
-        template="tflm_arduino", library="someone/tflm@1", kernels="reference", source=SOURCE
+        template="tflm_arduino", library="tflite-micro", kernels="reference", source=SOURCE
     )
     with pytest.raises(TargetError, match="'someone/tflm@1'") as caught:
         make_project(make_target(engines={"tflm": engine}))

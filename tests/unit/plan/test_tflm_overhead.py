@@ -362,6 +362,6 @@ def test_every_target_with_tflm_has_a_build() -> None:
 
 
 def test_a_library_that_is_not_known_is_taken_for_tflm_itself() -> None:
-    engine = EngineSupport(template="", library="mine@1", kernels="cmsis-nn", source="a test")
+    engine = EngineSupport(template="", library="tflite-micro", kernels="cmsis-nn", source="a test")
     build = tflm_build(make_target(engines={"tflm": engine}))
     assert build == CMSIS
