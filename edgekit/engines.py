@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from edgekit.aot.budget import aot_plan
 from edgekit.errors import InputError, did_you_mean
@@ -48,3 +49,24 @@ def plan_engines(
     """Return the plan for ``engine``, or where it is ``None`` for each of the target's engines."""
     names = tuple(target.engines) if engine is None else (choose_engine(target, engine),)
     return tuple(plan_model(graph, target, name, model=model) for name in names)
+
+
+def with_suggestions(
+    plan: Plan, graph: Graph, target: Target, *, others: Sequence[Target] = ()
+) -> Plan:
+    """Return the plan with ways to make the model fit; unchanged if it does already.
+
+    Args:
+        plan: The plan of ``graph`` for ``target``.
+        graph: The parsed model.
+        target: The board.
+        others: Other boards to consider.
+    """
+    if plan.fits:
+        return plan
+    from edgekit.plan.suggest import suggest  # most checks do without it
+
+    def planner(graph: Graph, target: Target, engine: str) -> Plan:
+        return plan_model(graph, target, engine, model=plan.model)
+
+    return replace(plan, suggestions=suggest(plan, graph, target, planner, others=others))

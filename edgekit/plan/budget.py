@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from edgekit.findings import OperatorSupport
 from edgekit.graph import Graph
 from edgekit.plan.flash import tflm_flash
-from edgekit.plan.op_support import tflm_problems
+from edgekit.plan.op_support import target_support, tflm_problems
 from edgekit.plan.tflm_overhead import TflmArena, tflm_arena, tflm_build
 from edgekit.plan.work import macs
 from edgekit.results import ArenaPlan, BankUse, BankVerdict, Basis, Item, Plan, Problem
@@ -49,6 +50,7 @@ def tflm_plan(graph: Graph, target: Target, *, model: str) -> Plan:
     The arena is the smallest that TFLM can allocate in (16-byte steps), and a reserve
     for what compilers and TFLM's versions make of its structures.
     """
+    support = target_support(graph, target)
     build = tflm_build(target)
     arena = tflm_arena(graph, build)
     operators = sum(len(subgraph.operators) for subgraph in graph.subgraphs)
@@ -66,7 +68,8 @@ def tflm_plan(graph: Graph, target: Target, *, model: str) -> Plan:
         ),
         arena=arena.plan,
         arena_bytes=arena.minimum_bytes + margin_bytes,
-        problems=tflm_problems(graph, target),
+        problems=tflm_problems(graph, target, support),
+        operators=support,
     )
 
 
@@ -81,6 +84,7 @@ def make_plan(
     arena: ArenaPlan,
     arena_bytes: int,
     problems: Sequence[Problem] = (),
+    operators: Sequence[OperatorSupport] = (),
 ) -> Plan:
     """Return the plan of either engine from its items.
 
@@ -95,6 +99,7 @@ def make_plan(
         arena: Where each buffer lies.
         arena_bytes: What firmware reserves for the arena.
         problems: Why the engine can't run the model.
+        operators: What becomes of each operator.
     """
     sram_use = BankUse(bank="sram", items=tuple(sram), usable_bytes=target.sram.usable_bytes)
     return Plan(
@@ -109,6 +114,7 @@ def make_plan(
         largest_block_bytes=target.sram.largest_block_bytes,
         macs=macs(graph),
         problems=tuple(problems),
+        operators=tuple(operators),
         banks=bank_verdicts(target, arena_bytes, sram_use.used_bytes - arena_bytes),
     )
 

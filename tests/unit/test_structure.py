@@ -18,7 +18,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 LEVELS = (
     {"errors", "units", "resources", "process", "files", "progress", "toml_schema"},
-    {"graph", "targets", "results"},
+    {"findings", "graph", "libraries", "plans", "results", "targets"},
     {"model"},
     {"plan"},
     {"aot"},
