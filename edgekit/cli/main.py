@@ -23,6 +23,7 @@ _VERBS: Mapping[str, str] = {
     "convert": "Convert a Keras model or SavedModel to TensorFlow Lite.",
     "inspect": "Show what is in a .tflite file.",
     "check": "Say whether a model fits a target, before flashing.",
+    "optimize": "Plan the arena of a model anew, in a copy that needs less memory.",
     "generate": "Write the firmware project for a model and a target.",
     "build": "Build a generated project; compare the linked sizes with the plan.",
     "flash": "Flash a built project onto a board.",

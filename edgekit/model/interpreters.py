@@ -138,7 +138,7 @@ def run_models(
                         {
                             "name": str(index),
                             "samples": len(jobs[index].inputs),
-                            "arena_bytes": _arena_bytes(graphs[index]),
+                            "arena_bytes": arena_bound_bytes(graphs[index]),
                             "inputs": len(graphs[index].main.inputs),
                             "outputs": len(graphs[index].main.outputs),
                         }
@@ -190,7 +190,7 @@ def _check_input_bytes(graph: Graph, job: ModelJob) -> None:
             )
 
 
-def _arena_bytes(graph: Graph) -> int:
+def arena_bound_bytes(graph: Graph) -> int:
     """Return an arena that is large enough in any case, at the price of memory here only.
 
     All computed tensors at once, twice for scratch buffers, and ten times the model
