@@ -6,9 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from edgekit.aot.budget import aot_plan
+from edgekit.aot.support import aot_support
 from edgekit.errors import InputError, did_you_mean
+from edgekit.findings import WayOut
 from edgekit.graph import Graph
 from edgekit.plan.budget import tflm_plan
+from edgekit.plan.op_support import target_support, tflm_problems
 from edgekit.results import Plan
 from edgekit.targets import Target
 
@@ -40,7 +43,35 @@ def plan_model(graph: Graph, target: Target, engine: str, *, model: str) -> Plan
         engine: One of the target's engines.
         model: The model's name, for the verdict.
     """
-    return _PLANNERS[engine](graph, target, model=model)
+    plan = _PLANNERS[engine](graph, target, model=model)
+    if engine == "aot":
+        plan = replace(plan, operators=aot_support(graph))
+    return _with_other_engine(plan, graph, target) if plan.problems else plan
+
+
+def _with_other_engine(plan: Plan, graph: Graph, target: Target) -> Plan:
+    """Add the target's other engine to the ways out for operators that only it runs."""
+    (other,) = {"tflm", "aot"} - {plan.engine}
+    if other not in target.engines or all(item.runs for item in plan.operators):
+        return plan
+    judged = target_support(graph, target) if other == "tflm" else aot_support(graph)
+    running = {(item.subgraph, item.index) for item in judged if item.runs}
+    way = WayOut(kind="engine", name=other, text=f"use the {other} engine")
+    operators = tuple(
+        replace(item, ways_out=_before_model_changes(item.ways_out, way))
+        if not item.runs and (item.subgraph, item.index) in running
+        else item
+        for item in plan.operators
+    )
+    if plan.engine == "tflm":
+        problems = tflm_problems(graph, target, operators)
+        return replace(plan, operators=operators, problems=problems)
+    return replace(plan, operators=operators)
+
+
+def _before_model_changes(ways: Sequence[WayOut], way: WayOut) -> tuple[WayOut, ...]:
+    changes = [item for item in ways if item.kind == "model"]
+    return (*(item for item in ways if item.kind != "model"), way, *changes)
 
 
 def plan_engines(

@@ -6,6 +6,7 @@ The tree, with the exit code that the command line ends with::
     ├── InputError                   2   what the user gave can't be used
     │   ├── InvalidModelError            the file is not a sound .tflite or Keras model
     │   ├── UnsupportedModelError        sound, but not for this engine or target
+    │   │   └── RefusedModelError    3   its library would fail on it, or compute it wrong
     │   ├── CalibrationError             calibration or test data that would mislead
     │   ├── TargetError                  unknown target, or a broken profile
     │   └── OutputError                  the output folder is in use or not ours
@@ -51,6 +52,12 @@ class InvalidModelError(InputError):
 
 class UnsupportedModelError(InputError):
     """The model is sound, but the engine or the target can't run it."""
+
+
+class RefusedModelError(UnsupportedModelError):
+    """The model is sound, but the engine or its library would fail on it or compute it wrong."""
+
+    exit_code = 3
 
 
 class CalibrationError(InputError):

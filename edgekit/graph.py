@@ -100,12 +100,14 @@ class Quantization:
 
     ``scales`` and ``zero_points`` have one entry (per tensor) or as many as the
     tensor's dimension ``axis`` (per channel). A file may leave ``zero_points``
-    empty or hold only one: the reader widens it to the scales' length.
+    empty or hold only one: the reader widens it to the scales' length;
+    ``has_zero_points`` tells whether the file has any.
     """
 
     scales: tuple[float, ...]
     zero_points: tuple[int, ...]
     axis: int = 0
+    has_zero_points: bool = True
 
     @property
     def is_per_channel(self) -> bool:
@@ -120,7 +122,8 @@ class Tensor:
     ``shape`` is the static shape (a dynamic dimension counts as 1; then
     ``shape_signature`` has −1 there). ``data`` holds a constant's bytes, little
     endian, exactly as stored; ``None`` for a tensor that is computed. Where
-    ``is_sparse``, only the elements that are not zero are stored.
+    ``is_sparse``, only the elements that are not zero are stored. ``file_offset`` is
+    where in the file a constant's bytes begin, if they came from a file.
     """
 
     index: int
@@ -132,6 +135,7 @@ class Tensor:
     is_variable: bool = False
     shape_signature: tuple[int, ...] = ()
     is_sparse: bool = False
+    file_offset: int | None = None
 
     @property
     def element_count(self) -> int:

@@ -85,8 +85,9 @@ class Library:
 
     ``tflm_date`` is the month of the TFLM in it, ``tflm_commit`` the commit where it is
     known. ``platformio`` is what goes into ``lib_deps``, empty where PlatformIO can't get
-    it; ``framework`` the one that it is made for, empty for any. ``header`` is the one by
-    which a build finds the library. ``static_memory``: compiled with
+    it; ``framework`` the one that it is made for, empty for any. ``architectures`` are the
+    compiler's names of the processors that it runs on, as in targets, empty for any.
+    ``header`` is the one by which a build finds the library. ``static_memory``: compiled with
     TF_LITE_STATIC_MEMORY, which halves its tensor structures; ``structures`` says whose
     sizes they have. ``operators`` go by the schema's name.
     """
@@ -104,6 +105,7 @@ class Library:
     tflm_commit: str = ""
     platformio: str = ""
     framework: str = ""
+    architectures: tuple[str, ...] = ()
     custom_operators: tuple[str, ...] = ()
     broken_operators: Mapping[str, BrokenOperator] = field(default_factory=dict)
     notes: tuple[str, ...] = ()

@@ -18,6 +18,7 @@ from edgekit.errors import (
     CalibrationError,
     DoesNotFitError,
     InputError,
+    RefusedModelError,
     UnsupportedModelError,
     VerificationError,
 )
@@ -110,11 +111,14 @@ def require_fit(plan: Plan, graph: Graph) -> None:
     """Raise unless the plan's model runs on its target and fits.
 
     Raises:
-        UnsupportedModelError: The engine can't run the model.
+        RefusedModelError: The engine or its library would fail on the model, or
+            compute it wrong.
+        UnsupportedModelError: The model itself can't run anywhere.
         DoesNotFitError: A memory bank is too small; the hint names what would do.
     """
     if not plan.runs:
-        raise UnsupportedModelError(
+        error = RefusedModelError if plan.is_refused else UnsupportedModelError
+        raise error(
             f"{plan.model} can't run on {plan.target} with {plan.engine}: "
             + " ".join(problem.message for problem in plan.problems),
             hint=" ".join(dict.fromkeys(problem.hint for problem in plan.problems)),

@@ -7,7 +7,7 @@ the engine lacks is reported, all of it at once.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from edgekit.aot.ir import BufferRef, Call, ConstantRef, Port, Program
 from edgekit.aot.lowering import FloatRefusalError, Lowering, Node, RefusalError
@@ -50,10 +50,14 @@ _FLOAT_HINT = (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Lowered:
-    """A program, or why there is none."""
+    """A program, or why there is none.
+
+    ``refused`` has the reason (a clause) for each operator that the engine lacks, by index.
+    """
 
     program: Program | None
     problems: tuple[Problem, ...] = ()
+    refused: Mapping[int, str] = field(default_factory=dict)
 
 
 def lower(graph: Graph) -> Lowered:
@@ -62,6 +66,7 @@ def lower(graph: Graph) -> Lowered:
     lowering = Lowering(subgraph)
     problems: list[Problem] = [*_port_problems(subgraph)]
     floats: list[Operator] = []
+    refused: dict[int, str] = {}
     for tensor in subgraph.input_tensors:
         lowering.buffer(tensor)
     for operator in subgraph.operators:
@@ -69,8 +74,10 @@ def lower(graph: Graph) -> Lowered:
             _lower_operator(operator, subgraph, lowering)
         except FloatRefusalError:
             floats.append(operator)
+            refused[operator.index] = "it computes in floating point"
         except RefusalError as refusal:
             problems.append(_problem(operator, subgraph, str(refusal)))
+            refused[operator.index] = str(refusal)
         else:
             continue
         for index in operator.outputs:  # so that what reads them is checked too
@@ -78,7 +85,7 @@ def lower(graph: Graph) -> Lowered:
     if floats:
         problems[:0] = number_problems(graph) or [_float_problem(floats, subgraph)]
     if problems:
-        return Lowered(program=None, problems=tuple(problems))
+        return Lowered(program=None, problems=tuple(problems), refused=refused)
     try:
         return Lowered(program=_finish(subgraph, lowering))
     except RefusalError as refusal:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from edgekit.errors import TargetError, UnsupportedModelError, did_you_mean
+from edgekit.errors import RefusedModelError, TargetError, UnsupportedModelError, did_you_mean
 from edgekit.firmware.marker import MARKER, marker_text
 from edgekit.firmware.render import render_folder
 from edgekit.firmware.sketch import Sketch, TestVector, make_sketch
@@ -65,12 +65,14 @@ def generate(
     Raises:
         TargetError: The target does not have the engine, there is no template for the
             pair yet, or nothing is known of its library.
-        UnsupportedModelError: The plan has a problem, or firmware can't carry the
+        RefusedModelError: The plan says that the engine can't run the model.
+        UnsupportedModelError: The model itself can't run anywhere, or firmware can't carry the
             model's types or operators.
     """
     support = _support(target, engine)
     for problem in plan.problems:
-        raise UnsupportedModelError(problem.message, hint=problem.hint)
+        error = UnsupportedModelError if problem.is_models else RefusedModelError
+        raise error(problem.message, hint=problem.hint)
     sketch = make_sketch(graph, model, target, engine, plan, name=name, test_vector=test_vector)
     unused = _unused_files(target, sketch)
     files = render_folder(support.template, sketch, leave_out=unused)

@@ -124,7 +124,11 @@ def _operator_code(table: Table) -> tuple[str, int, str]:
     return name, version, custom_name if name == "CUSTOM" else ""
 
 
-def _buffers(model: Table, data: bytes) -> list[bytes]:
+_Held = tuple[int, bytes]
+"""What an entry of the buffers table holds, after the byte of the file where it begins."""
+
+
+def _buffers(model: Table, data: bytes) -> list[_Held]:
     """Return what each entry of the buffers table holds; empty for computed tensors.
 
     Models over 2 GB keep buffers behind the FlatBuffer: then the entry has their
@@ -144,25 +148,25 @@ def _buffers(model: Table, data: bytes) -> list[bytes]:
             if held_bytes > len(data):
                 raise corrupt(table.where, "buffers overlap: they hold more than the whole file")
             held[place] = data[start : start + size_bytes]
-        found.append(held[place])
+        found.append((start, held[place]))
     return found
 
 
-def _buffer(table: Table, index: int, buffers: list[bytes]) -> bytes:
+def _buffer(table: Table, index: int, buffers: list[_Held]) -> _Held:
     if index >= len(buffers):
         raise corrupt(table.where, f"buffer {index} does not exist; there are {len(buffers)}")
     return buffers[index]
 
 
-def _metadata(model: Table, buffers: list[bytes]) -> Mapping[str, bytes]:
+def _metadata(model: Table, buffers: list[_Held]) -> Mapping[str, bytes]:
     entries = {}
     for table in model.tables(6, "metadata entry"):
-        entries[table.string(0)] = _buffer(table, table.scalar(1, "uint32"), buffers)
+        (_, entries[table.string(0)]) = _buffer(table, table.scalar(1, "uint32"), buffers)
     return types.MappingProxyType(entries)
 
 
 def _subgraph(
-    table: Table, index: int, codes: list[tuple[str, int, str]], buffers: list[bytes]
+    table: Table, index: int, codes: list[tuple[str, int, str]], buffers: list[_Held]
 ) -> Subgraph:
     if index == 0:  # it goes without saying in messages
         table.where = WHOLE
@@ -201,7 +205,7 @@ def _with_empty_constants(
     )
 
 
-def _tensor(table: Table, index: int, buffers: list[bytes]) -> Tensor:
+def _tensor(table: Table, index: int, buffers: list[_Held]) -> Tensor:
     name = table.string(3)
     if name:
         table.where = f"{table.where} ({name[:60]!r})"
@@ -222,16 +226,18 @@ def _tensor(table: Table, index: int, buffers: list[bytes]) -> Tensor:
             f"{table.where}: its elements are in another file.",
             hint="Save the model as one .tflite file that holds its own weights.",
         )
+    (start, data) = _buffer(table, table.scalar(2, "uint32"), buffers)
     tensor = Tensor(
         index=index,
         name=name,
         shape=shape,
         dtype=dtype,
         quantization=_quantization(table, shape, dtype),
-        data=_buffer(table, table.scalar(2, "uint32"), buffers) or None,
+        data=data or None,
         is_variable=table.boolean(5),
         shape_signature=signature,
         is_sparse=table.has(6),
+        file_offset=start if data else None,
     )
     stored_bytes = len(tensor.data or b"")
     is_sized = tensor.is_constant and not tensor.is_sparse and dtype not in _UNSIZED
@@ -287,7 +293,9 @@ def _quantization(owner: Table, shape: tuple[int, ...], dtype: DType) -> Quantiz
             raise corrupt(
                 where, f"{len(scales)} scales along axis {axis} of the shape {_shown(shape)}"
             )
-    return Quantization(scales=scales, zero_points=zero_points, axis=axis)
+    return Quantization(
+        scales=scales, zero_points=zero_points, axis=axis, has_zero_points=bool(stored)
+    )
 
 
 _INT64_RANGE = (-(2**63), 2**63 - 1)

@@ -10,6 +10,12 @@ from edgekit.results import Problem
 
 _INT8_HINT = "Convert the original model with 'edgekit convert --variant int8'."
 
+_KINDS = {DType.INT8: "int8", DType.INT16: "int16x8", DType.FLOAT32: "float32"}
+"""By the type of an operator's activations; as libraries.NUMBER_KINDS."""
+
+_COUNTING = frozenset({DType.INT32, DType.INT64, DType.BOOL})
+"""Types of indices, shapes and conditions."""
+
 WEIGHTED = frozenset(
     {
         "BATCH_MATMUL",
@@ -70,8 +76,23 @@ def _weighted(graph: Graph) -> list[tuple[Subgraph, Operator, list[Tensor]]]:
 
 
 def activation(inputs: list[Tensor]) -> Tensor:
-    """The first input that is computed (a TRANSPOSE_CONV's comes after two constants)."""
-    return next((tensor for tensor in inputs if not tensor.is_constant), inputs[0])
+    """Return the first input that is computed, indices and shapes only where there is no other.
+
+    A TRANSPOSE_CONV's comes after the shape of its output and its weights.
+    """
+    computed = [tensor for tensor in inputs if not tensor.is_constant]
+    numbers = [tensor for tensor in computed if tensor.dtype not in _COUNTING]
+    return next(iter(numbers or computed), inputs[0])
+
+
+def number_kind(subgraph: Subgraph, operator: Operator) -> str:
+    """Return the kind of numbers that an operator computes in; empty where it is none."""
+    inputs = inputs_of(subgraph, operator)
+    if not inputs:
+        return ""
+    if any(tensor.dtype is DType.INT4 and tensor.is_constant for tensor in inputs):
+        return "int4"
+    return _KINDS.get(activation(inputs).dtype, "")
 
 
 def _stored_weights(graph: Graph) -> Problem | None:
@@ -138,3 +159,19 @@ def _uint8(graph: Graph) -> Problem | None:
                 hint=_INT8_HINT,
             )
     return None
+
+
+def is_integer_model(graph: Graph) -> bool:
+    """Return whether a model's work is done on integers: in most of its weighted operators.
+
+    A model without any is one if a tensor that it computes is quantised.
+    """
+    weighted = _weighted(graph)
+    if weighted:
+        floats = sum(activation(inputs).dtype.is_float for _, _, inputs in weighted)
+        return floats * 2 < len(weighted)
+    return any(
+        tensor.quantization is not None and not tensor.is_constant and not tensor.dtype.is_float
+        for subgraph in graph.subgraphs
+        for tensor in subgraph.tensors
+    )

@@ -18,8 +18,8 @@ from edgekit.plan.number_kinds import (
     activation,
     inputs_of,
     layer_name,
+    number_kind,
     number_problems,
-    operators_of,
 )
 from edgekit.results import Problem
 from edgekit.targets import Target
@@ -58,8 +58,6 @@ Source:
     tensorflow/tflite-micro 90b983c, micro_mutable_op_resolver.h.
 """
 
-_KINDS = {DType.INT8: "int8", DType.INT16: "int16x8", DType.FLOAT32: "float32"}
-
 _ON_WEIGHTS = WEIGHTED | {"DEQUANTIZE"}
 
 _CONVERT_INT8 = WayOut(
@@ -79,7 +77,7 @@ _RUNS: _Judgement = (OperatorStatus.RUNS, "")
 
 
 def operator_support(
-    graph: Graph, library: Library, kernels: str, *, with_ways_out: bool = True
+    graph: Graph, library: Library, kernels: str, *, architecture: str = ""
 ) -> tuple[OperatorSupport, ...]:
     """Return what becomes of each operator of a model with a library, in order.
 
@@ -87,12 +85,13 @@ def operator_support(
         graph: The parsed model.
         library: The library's record.
         kernels: Which of its kernels: ``"reference"``, ``"cmsis-nn"`` or ``"esp-nn"``.
-        with_ways_out: Whether to look for ways out where an operator does not run.
+        architecture: The board's, as the compiler names it: only libraries that run on it
+            are ways out; empty for any.
     """
     found = []
     for number, subgraph in enumerate(graph.subgraphs):
         for operator in subgraph.operators:
-            kind = _kind(subgraph, operator)
+            kind = number_kind(subgraph, operator)
             status, reason = _judge(subgraph, operator, library, kernels)
             support = OperatorSupport(
                 subgraph=number,
@@ -104,8 +103,8 @@ def operator_support(
                 status=status,
                 reason=reason,
             )
-            if with_ways_out and not support.runs:
-                ways = tuple(_ways_out(subgraph, operator, library, kind))
+            if not support.runs:
+                ways = tuple(_ways_out(subgraph, operator, library, kind, architecture))
                 support = replace(support, ways_out=ways)
             found.append(support)
     return tuple(found)
@@ -114,7 +113,12 @@ def operator_support(
 def target_support(graph: Graph, target: Target) -> tuple[OperatorSupport, ...]:
     """Return what becomes of each operator with the ``tflm`` engine of a target."""
     engine = target.engines["tflm"]
-    return operator_support(graph, load_library(engine.library), engine.kernels)
+    return operator_support(
+        graph,
+        load_library(engine.library),
+        engine.kernels,
+        architecture=target.core.architecture,
+    )
 
 
 def tflm_problems(
@@ -157,16 +161,6 @@ def _layer(subgraph: Subgraph, operator: Operator) -> str:
     return subgraph.tensors[operator.outputs[0]].name.partition(";")[0]
 
 
-def _kind(subgraph: Subgraph, operator: Operator) -> str:
-    """Return the kind of numbers that an operator computes in; empty where it is none."""
-    inputs = inputs_of(subgraph, operator)
-    if not inputs:
-        return ""
-    if any(tensor.dtype is DType.INT4 and tensor.is_constant for tensor in inputs):
-        return "int4"
-    return _KINDS.get(activation(inputs).dtype, "")
-
-
 def _judge(subgraph: Subgraph, operator: Operator, library: Library, kernels: str) -> _Judgement:
     fails = OperatorStatus.FAILS
     name = operator.name
@@ -179,7 +173,7 @@ def _judge(subgraph: Subgraph, operator: Operator, library: Library, kernels: st
     entry = library.operators.get(name)
     if entry is None:
         return fails, f"{library.title} is too old for {name}"
-    kind = _kind(subgraph, operator)
+    kind = number_kind(subgraph, operator)
     broken = library.broken_operators.get(name)
     if broken is not None and (not broken.types or kind in broken.types):
         return fails, f"{library.title} {broken.reason}"
@@ -245,7 +239,7 @@ def _judge_per_channel(
 
 
 def _ways_out(
-    subgraph: Subgraph, operator: Operator, library: Library, kind: str
+    subgraph: Subgraph, operator: Operator, library: Library, kind: str, architecture: str
 ) -> Iterable[WayOut]:
     """Yield the ways to have an operator run, the cheapest first.
 
@@ -254,9 +248,13 @@ def _ways_out(
     others = [
         other
         for other in all_libraries()
-        if other is not library
+        if other.platformio
+        and (not architecture or not other.architectures or architecture in other.architectures)
+        # What fails in one library of an age was not tried in the others.
+        and (
+            other.structures != library.structures or operator.name not in library.broken_operators
+        )
         and _judge(subgraph, operator, other, other.kernels[0]) == _RUNS
-        and other.platformio
     ]
     if operator.name == "FULLY_CONNECTED" and _per_channel(subgraph, operator):
         yield _PER_TENSOR_DENSE
