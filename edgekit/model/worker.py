@@ -20,6 +20,7 @@ from edgekit.model.jobs import ERROR_FILE, JOB_FILE, MARKER, RESULT_FILE
 JOBS: Mapping[str, tuple[str, str]] = {
     "convert": ("edgekit.model.worker_convert", "convert_job"),
     "run": ("edgekit.model.worker_run", "run_job"),
+    "witness": ("edgekit.model.worker_witness", "witness_job"),
 }
 """What the child can do: module and function, called with the job and its folder."""
 

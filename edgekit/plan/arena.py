@@ -19,9 +19,10 @@ def plan_arena(
 ) -> ArenaPlan:
     """Place each buffer at the lowest offset that is free over its lifetime.
 
-    The largest comes first; among equals, the one requested last. Each takes its size
-    rounded up to ``alignment``, and so does the arena; the planned buffers keep their
-    own sizes and the order of the requests.
+    Buffers with a fixed offset come first, in the order of the requests, and stay
+    there; then the largest, and among equals the one requested last. Each takes its
+    size rounded up to ``alignment``, and so does the arena; the planned buffers keep
+    their own sizes and the order of the requests.
 
     Raises:
         ValueError: A buffer ends before it begins, has a negative size, or the
@@ -41,7 +42,7 @@ def plan_arena(
         (align_up(request.size_bytes, alignment), request.first_step, request.last_step)
         for request in requests
     )
-    offsets = _offsets(blocks)
+    offsets = _offsets(blocks, tuple(request.fixed_offset for request in requests))
     return ArenaPlan(
         size_bytes=max(
             (offset + size for offset, (size, _, _) in zip(offsets, blocks, strict=True)),
@@ -62,7 +63,9 @@ def plan_arena(
 
 
 @functools.lru_cache(maxsize=8)
-def _offsets(blocks: tuple[tuple[int, int, int], ...]) -> tuple[int, ...]:
+def _offsets(
+    blocks: tuple[tuple[int, int, int], ...], fixed: tuple[int | None, ...]
+) -> tuple[int, ...]:
     """Return the offset of each block of (size, first step, last step).
 
     Plain integers, and kept for the next target with the same buffers: with thousands
@@ -70,11 +73,13 @@ def _offsets(blocks: tuple[tuple[int, int, int], ...]) -> tuple[int, ...]:
     """
     offsets = [0] * len(blocks)
     placed: list[tuple[int, int, int, int, int]] = []  # offset, turn, end, first, last
-    largest_first = sorted(range(len(blocks)), key=lambda index: (-blocks[index][0], -index))
-    for turn, index in enumerate(largest_first):
+    given = [index for index in range(len(blocks)) if fixed[index] is not None]
+    free = [index for index in range(len(blocks)) if fixed[index] is None]
+    free.sort(key=lambda index: (-blocks[index][0], -index))
+    for turn, index in enumerate((*given, *free)):
         size, first, last = blocks[index]
-        offset = 0
-        for start, _, end, other_first, other_last in placed:
+        offset = fixed[index] or 0
+        for start, _, end, other_first, other_last in placed if turn >= len(given) else ():
             if other_first <= last and other_last >= first:
                 if start - offset >= size:
                     break

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from edgekit.errors import InvalidModelError
 from edgekit.graph import DType, Graph, Operator, Subgraph, Tensor
+from edgekit.model.offline_plan import ONLINE, read_offline_plan
 
 CALLED_SUBGRAPHS: Mapping[str, tuple[str, ...]] = {
     "IF": ("then_subgraph_index", "else_subgraph_index"),
@@ -22,6 +23,13 @@ Source:
 _ONE_BYTE_EACH = frozenset({DType.INT4, DType.UINT4, DType.INT2})
 """Packed types, which take a byte an element once computed (TFLM and ours alike)."""
 
+
+IDLE = (-1, -1)
+"""The lifetime of a tensor that nothing makes or reads: before all others.
+
+Source:
+    tflite-micro 90b983c, micro_allocation_info.cc, kUninitializedLifetime.
+"""
 
 _MAX_STEPS = 100_000
 """Steps after which a model is taken for corrupt: subgraphs that call one another
@@ -43,6 +51,8 @@ class BufferRequest:
     size_bytes: int
     first_step: int
     last_step: int
+    fixed_offset: int | None = None
+    """Where the model's own plan puts it, if it does (see ``offline_plan.py``)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,11 +69,20 @@ class Schedule:
 
 def is_planned(tensor: Tensor) -> bool:
     """Whether a tensor needs a place in the arena: not constant, kept or empty."""
-    return (
-        not tensor.is_constant
-        and not tensor.is_variable
-        and tensor.dtype is not DType.RESOURCE
-        and buffer_bytes(tensor) > 0
+    return not tensor.is_constant and not tensor.is_variable and buffer_bytes(tensor) > 0
+
+
+def variable_handles(subgraph: Subgraph) -> frozenset[int]:
+    """Return the tensors that VAR_HANDLE makes: they lie in the kernel's own data.
+
+    Source:
+        tflite-micro 90b983c, var_handle.cc, VarHandlePrepare.
+    """
+    return frozenset(
+        index
+        for operator in subgraph.operators
+        if operator.name == "VAR_HANDLE"
+        for index in operator.outputs
     )
 
 
@@ -88,16 +107,25 @@ def tensor_lifetimes(graph: Graph) -> tuple[BufferRequest, ...]:
     return schedule(graph).requests
 
 
-def schedule(graph: Graph) -> Schedule:
-    """Return the requests of :func:`tensor_lifetimes` with the operators' steps."""
+def schedule(graph: Graph, *, with_idle: bool = False) -> Schedule:
+    """Return the requests of :func:`tensor_lifetimes` with the operators' steps.
+
+    The model's own plan is honoured: its offsets are in the requests, and a variable
+    that it places has one too. ``with_idle`` adds the tensors that no operator touches,
+    which TFLM plans as well, before all others in time (step −1).
+    """
     marker = _Marker(graph)
     marker.mark(0)
+    offsets = read_offline_plan(graph)
     requests: list[BufferRequest] = []
     base = 0
     for number, subgraph in enumerate(graph.subgraphs):
+        handles = variable_handles(subgraph)
         for tensor in subgraph.tensors:
-            lifetime = marker.lifetimes.get((number, tensor.index))
-            if lifetime is not None and is_planned(tensor):
+            lifetime = marker.lifetimes.get((number, tensor.index), IDLE if with_idle else None)
+            fixed = offsets[base + tensor.index] if offsets else ONLINE
+            wanted = is_planned(tensor) or (tensor.is_variable and fixed != ONLINE)
+            if lifetime is not None and wanted and tensor.index not in handles:
                 first, last = lifetime
                 requests.append(
                     BufferRequest(
@@ -106,6 +134,7 @@ def schedule(graph: Graph) -> Schedule:
                         size_bytes=buffer_bytes(tensor),
                         first_step=first,
                         last_step=last,
+                        fixed_offset=None if fixed == ONLINE else fixed,
                     )
                 )
         base += len(subgraph.tensors)
@@ -141,7 +170,9 @@ class _Marker:
             for called in self._called(operator):
                 self._step += 1  # a called subgraph's inputs have a step of their own
                 self.mark(called)
-            for index in (*operator.inputs, *operator.outputs):
+            for index in operator.inputs:
+                self._read(number, index)
+            for index in operator.outputs:
                 self._use(number, index)
             self.steps[number, operator.index] = (first, self._step)
         for index in subgraph.outputs:
@@ -158,6 +189,12 @@ class _Marker:
             and 0 <= index < len(self._graph.subgraphs)
             and index not in self._active
         ]
+
+    def _read(self, number: int, index: int) -> None:
+        """Note a reader; what nothing has made is there from before the first step."""
+        if index >= 0:
+            first, _ = self.lifetimes.get((number, index), IDLE)
+            self.lifetimes[number, index] = (first, self._step)
 
     def _use(self, number: int, index: int) -> None:
         if index >= 0:

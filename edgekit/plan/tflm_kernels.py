@@ -14,10 +14,14 @@ from dataclasses import dataclass
 from edgekit.graph import DType, Operator, OptionValue, Subgraph, Tensor
 from edgekit.plan.tflm_sizes import (
     INIT_BYTES,
+    INIT_BYTES_64,
     INIT_BYTES_2023,
     OPTIONS_STRUCT,
+    OPTIONS_STRUCT_64,
     OPTIONS_STRUCT_2023,
-    TENSOR_BYTES,
+    RECORDING_64,
+    CoreSizes,
+    core_sizes_32,
 )
 from edgekit.units import align_up
 
@@ -33,6 +37,7 @@ class TflmBuild:
     otherwise four (Xtensa, RISC-V). ``static_memory``: TF_LITE_STATIC_MEMORY is
     defined, which leaves out what only TFLite needs of a tensor and of a node.
     ``is_2023``: it is TFLM of January 2023, whose kernels differ in some sizes.
+    ``is_host``: it is TFLM's recording interpreter on a PC, with pointers of 8 bytes.
     """
 
     kernels: str
@@ -40,6 +45,14 @@ class TflmBuild:
     short_enums: bool
     static_memory: bool = True
     is_2023: bool = False
+    is_host: bool = False
+
+    @property
+    def sizes(self) -> CoreSizes:
+        """Sizes of the structures of TFLM's core."""
+        if self.is_host:
+            return RECORDING_64
+        return core_sizes_32(static_memory=self.static_memory, short_enums=self.short_enums)
 
     @property
     def is_cmsis(self) -> bool:
@@ -47,17 +60,16 @@ class TflmBuild:
         return self.kernels == "cmsis-nn"
 
 
+HOST_BUILD = TflmBuild(kernels="reference", has_dsp=False, short_enums=False, is_host=True)
+"""TFLM as the ``tflite-micro`` package runs it on a PC."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Prepared:
-    """What a kernel's Prepare allocates: tail arrays and scratch buffers, in bytes.
-
-    ``early_tensors`` are the temporary tensors held while it takes its arrays, where
-    it later takes all of them a second time; empty for a kernel that takes them once.
-    """
+    """What a kernel's Prepare allocates: tail arrays and scratch buffers, in bytes."""
 
     persistent: tuple[int, ...] = ()
     scratch: tuple[int, ...] = ()
-    early_tensors: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,6 +80,11 @@ class Node:
     inputs: tuple[Tensor | None, ...]
     outputs: tuple[Tensor, ...]
     build: TflmBuild
+
+    @property
+    def kernel(self) -> str:
+        """The kernel's name: the operator's, or a custom operator's own."""
+        return self.operator.custom_name or self.operator.name
 
     def input(self, position: int) -> Tensor | None:
         """Return an input; ``None`` if it is absent."""
@@ -102,14 +119,18 @@ def options_struct(node: Node) -> tuple[int, int]:
     sizes = OPTIONS_STRUCT.get(name, (0, 1, 0, 1))
     if node.build.is_2023:
         sizes = OPTIONS_STRUCT_2023.get(name, sizes)
+    if node.build.is_host and name in OPTIONS_STRUCT_64:
+        return OPTIONS_STRUCT_64[name]
     (short_size, short_align, long_size, long_align) = sizes
     return (short_size, short_align) if node.build.short_enums else (long_size, long_align)
 
 
 def init_bytes(node: Node) -> int:
     """Return the size of the kernel's own data, allocated by Init; 0 if it has none."""
-    name = node.operator.name
+    name = node.kernel
     reference, cmsis = INIT_BYTES.get(name, (0, 0))
+    if node.build.is_host:
+        return INIT_BYTES_64.get(name, reference)
     if node.build.is_2023 and name in INIT_BYTES_2023:
         return INIT_BYTES_2023[name]
     return cmsis if node.build.is_cmsis else reference
@@ -117,7 +138,7 @@ def init_bytes(node: Node) -> int:
 
 def prepare(node: Node) -> Prepared:
     """Return what the kernel's Prepare allocates."""
-    rule = _PREPARE.get(node.operator.name)
+    rule = _PREPARE.get(node.kernel)
     return rule(node) if rule is not None else Prepared()
 
 
@@ -149,12 +170,11 @@ def _conv_2d(node: Node) -> Prepared:
     if image is None or kernel is None or len(kernel.shape) != 4 or len(image.shape) != 4:
         return Prepared()
     per_channel = (_INT * kernel.shape[0],) * 2
-    early = (0, 1)
     if not node.build.is_cmsis:
         scratch = (kernel.element_count,) if kernel.dtype is DType.INT4 else ()
-        return Prepared(persistent=per_channel, scratch=scratch, early_tensors=early)
+        return Prepared(persistent=per_channel, scratch=scratch)
     if not _is_quantized(image):
-        return Prepared(early_tensors=early)
+        return Prepared()
     (_, height, width, channels) = kernel.shape
     padded, dilated, _, _ = _windows(node, image, kernel)
     if image.dtype is DType.INT16:
@@ -166,7 +186,6 @@ def _conv_2d(node: Node) -> Prepared:
     return Prepared(
         persistent=per_channel,
         scratch=(scratch_bytes,) if scratch_bytes else (),
-        early_tensors=early,
     )
 
 
@@ -175,12 +194,11 @@ def _depthwise_conv_2d(node: Node) -> Prepared:
     if image is None or kernel is None or len(kernel.shape) != 4 or len(image.shape) != 4:
         return Prepared()
     per_channel = (_INT * kernel.shape[3],) * 2
-    early = (0, 1)
     if not node.build.is_cmsis:
         scratch = (kernel.element_count,) if kernel.dtype is DType.INT4 else ()
-        return Prepared(persistent=per_channel, scratch=scratch, early_tensors=early)
+        return Prepared(persistent=per_channel, scratch=scratch)
     if not _is_quantized(image):
-        return Prepared(early_tensors=early)
+        return Prepared()
     (_, height, width, channels) = kernel.shape
     _, dilated, top, left = _windows(node, image, kernel)
     optimised = (
@@ -194,7 +212,6 @@ def _depthwise_conv_2d(node: Node) -> Prepared:
     return Prepared(
         persistent=per_channel,
         scratch=(scratch_bytes,) if scratch_bytes else (),
-        early_tensors=early,
     )
 
 
@@ -285,7 +302,7 @@ def _transpose_conv(node: Node) -> Prepared:
         else:
             row = (image.shape[2] - 1) * strides[1] + max(width, strides[0])
             scratch = (row * out_channels * max(height, strides[0]) * _INT, 0)
-    return Prepared(persistent=(_INT * out_channels,) * 2, scratch=scratch, early_tensors=(1, 2))
+    return Prepared(persistent=(_INT * out_channels,) * 2, scratch=scratch)
 
 
 def _svdf(node: Node) -> Prepared:
@@ -326,14 +343,19 @@ def _batch_matmul(node: Node) -> Prepared:
     transposed = [left] if node.operator.options.get("adj_x") else []
     transposed += [] if node.operator.options.get("adj_y") else [right]
     for tensor in transposed:
-        persistent += [12, _INT * (1 + len(tensor.shape)), tensor.size_bytes]
+        persistent += [
+            node.build.sizes.eval_tensor,
+            _INT * (1 + len(tensor.shape)),
+            tensor.size_bytes,
+        ]
     persistent.append(_INT * (1 + len(node.outputs[0].shape)))
     return Prepared(persistent=tuple(persistent))
 
 
 def _add_n(node: Node) -> Prepared:
     persistent = (40,) if _is_quantized(node.input(0)) else ()
-    return Prepared(persistent=persistent, scratch=(_INT * len(node.inputs),))
+    pointers = node.build.sizes.pointer * len(node.inputs)
+    return Prepared(persistent=persistent, scratch=(pointers,))
 
 
 def _output_shape(node: Node) -> Prepared:
@@ -376,11 +398,16 @@ _PREPARE: Mapping[str, Callable[[Node], Prepared]] = {
 }
 
 
-def temporary_bytes(tensor: Tensor, build: TflmBuild) -> int:
-    """Return the bytes of a TfLiteTensor with its quantisation, each part a multiple of 4."""
-    structure = TENSOR_BYTES[build.static_memory, build.short_enums]
-    scales = _scale_count(tensor)
-    return structure + (12 + _INT * (1 + scales) if scales else 0)
+def quantization_bytes(tensor: Tensor, build: TflmBuild) -> tuple[int, ...]:
+    """Return what a tensor's quantisation takes beside its TfLiteTensor; () if it has none.
+
+    TFLM keeps it where the file has both scales and zero points: the structure, and its
+    own list of zero points.
+    """
+    quantization = tensor.quantization
+    if quantization is None or not quantization.has_zero_points:
+        return ()
+    return (build.sizes.quantization, _INT * (1 + len(quantization.scales)))
 
 
 def element_bytes(tensor: Tensor) -> int:

@@ -8,6 +8,35 @@ Source:
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CoreSizes:
+    """sizeof the structures that TFLM's core allocates, in bytes.
+
+    ``tensor`` is a TfLiteTensor, ``quantization`` the TfLiteAffineQuantization beside
+    it; ``request`` and ``handle`` are for one scratch buffer, ``allocation`` describes
+    a buffer to the planner, which needs ``planned_buffer`` more of its own.
+    """
+
+    pointer: int
+    arena_allocator: int
+    planner: int
+    allocator: int
+    data_allocator: int
+    subgraph: int
+    eval_tensor: int
+    node: int
+    tensor: int
+    quantization: int
+    request: int
+    handle: int
+    allocation: int
+    planned_buffer: int
+    variables: int
+    variable: int
+
 
 NODE_BYTES: Mapping[bool, int] = {True: 32, False: 44}
 """sizeof(NodeAndRegistration), with TF_LITE_STATIC_MEMORY and without."""
@@ -19,6 +48,55 @@ TENSOR_BYTES: Mapping[tuple[bool, bool], int] = {
     (False, False): 64,
 }
 """sizeof(TfLiteTensor), by TF_LITE_STATIC_MEMORY and short enums."""
+
+
+def core_sizes_32(*, static_memory: bool, short_enums: bool) -> CoreSizes:
+    """Return the sizes on a 32-bit target."""
+    return CoreSizes(
+        pointer=4,
+        arena_allocator=36,
+        planner=44,
+        allocator=36,
+        data_allocator=8,
+        subgraph=8,
+        eval_tensor=12,
+        node=NODE_BYTES[static_memory],
+        tensor=TENSOR_BYTES[static_memory, short_enums],
+        quantization=12,
+        request=12,
+        handle=4,
+        allocation=24,
+        planned_buffer=40,
+        variables=12,
+        variable=20,
+    )
+
+
+RECORDING_64 = CoreSizes(
+    pointer=8,
+    arena_allocator=104,
+    planner=72,
+    allocator=248,
+    data_allocator=16,
+    subgraph=16,
+    eval_tensor=24,
+    node=64,
+    tensor=64,
+    quantization=24,
+    request=16,
+    handle=8,
+    allocation=32,
+    planned_buffer=40,
+    variables=16,
+    variable=40,
+)
+"""The recording interpreter on x86-64, as the ``tflite-micro`` package has it.
+
+Source:
+    tflite-micro 90b983c: sizeof of each, compiled by g++ for x86-64 with
+    TF_LITE_STATIC_MEMORY; RecordingMicroAllocator and RecordingSingleArenaBufferAllocator
+    in place of the plain ones.
+"""
 
 INIT_BYTES: Mapping[str, tuple[int, int]] = {
     "ABS": (28, 28),
@@ -143,4 +221,19 @@ OPTIONS_STRUCT_2023: Mapping[str, tuple[int, int, int, int]] = {
 Source:
     spaziochirale/Chirale_TensorFlowLite 46da2f9 compiled by arm-none-eabi-gcc 12.2: the
     constant that each kernel's Init hands to AllocatePersistentBuffer, and sizeof.
+"""
+
+INIT_BYTES_64: Mapping[str, int] = {}
+"""sizeof the kernel's OpData on x86-64, where it differs from a 32-bit target's.
+
+Source:
+    tflite-micro 90b983c's package for x86-64: what its recording interpreter reports as
+    requested for a model of the one operator.
+"""
+
+OPTIONS_STRUCT_64: Mapping[str, tuple[int, int]] = {"VAR_HANDLE": (16, 8)}
+"""Parsed options whose size and alignment differ from those with four-byte enums.
+
+Source:
+    tflite-micro 90b983c, builtin_op_data.h: sizeof compiled by g++ for x86-64.
 """

@@ -86,7 +86,10 @@ def test_constants_variables_resources_empty_and_idle_tensors_have_no_place() ->
             make_tensor(),
             make_tensor(),
         ],
-        [make_operator("CUSTOM", inputs=[0, 1, 2, 3, 4], outputs=[6])],
+        [
+            make_operator("VAR_HANDLE", inputs=[], outputs=[4]),
+            make_operator("CUSTOM", inputs=[0, 1, 2, 3, 4], outputs=[6], index=1),
+        ],
         inputs=[0],
         outputs=[6],
     )
