@@ -2,68 +2,136 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
+from edgekit.cli.check_operators import audit_model, refusal_code, show_findings
+from edgekit.cli.check_view import show_matrix, show_plan, show_verdicts
 from edgekit.cli.output import Output, output_options
-from edgekit.engines import plan_engines
-from edgekit.errors import DoesNotFitError, UnsupportedModelError
+from edgekit.engines import plan_engines, with_suggestions
+from edgekit.errors import DoesNotFitError, InputError, UnsupportedModelError
+from edgekit.graph import Graph
 from edgekit.model.reader import read_model
-from edgekit.results import BankUse, Basis, Plan
-from edgekit.targets import load_target, target_names
-from edgekit.units import format_bytes, format_count
+from edgekit.results import Plan
+from edgekit.targets import Target, load_target, target_names
+
+EVERY_TARGET = "all"
 
 
 @click.command(name="check")
-@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("models", metavar="MODEL", nargs=-1, required=True,
+                type=click.Path(path_type=Path))  # fmt: skip
 @click.option(
-    "--target", "-t", "targets", multiple=True, help="A target; repeatable. Default: every target."
+    "--target",
+    "-t",
+    "targets",
+    multiple=True,
+    help="A target, repeatable, or 'all'. Default: all.",
 )
 @click.option("--engine", "-e", help="tflm or aot. Default: each that the target has.")
 @output_options
 def command(
-    model: Path, targets: tuple[str, ...], engine: str | None, as_json: bool, quiet: bool
+    models: tuple[Path, ...],
+    targets: tuple[str, ...],
+    engine: str | None,
+    as_json: bool,
+    quiet: bool,
 ) -> int:
-    """Say whether MODEL (.tflite) fits each target, part by part.
+    """Say whether MODEL (.tflite, one or several) fits each target, part by part.
 
-    With --target, the exit code is 0 if it fits each of them with at least one
-    engine, 3 if it does not fit, 2 if it can't run there at all. Without, it is 0
-    if it fits at least one target.
+    With named targets, the exit code is 0 if each MODEL fits each of them with at least
+    one engine, 3 if one does not fit or a library would fail on it or compute wrong
+    numbers, 2 if the model itself can't run anywhere; what would help is planned too.
+    For all targets, it is 0 if each MODEL fits at least one.
     """
     output = Output(as_json=as_json, quiet=quiet)
-    chosen = [load_target(name) for name in targets or target_names()]
-    graph, _ = read_model(model)
-    plans = [
-        plan
-        for target in chosen
-        if targets or engine is None or engine in target.engines
-        for plan in plan_engines(graph, target, engine, model=model.stem)
-    ]
-    by_target: dict[str, list[Plan]] = {}
-    for plan in plans:
-        by_target.setdefault(plan.target, []).append(plan)
-    exit_code = _exit_code(list(by_target.values()), every=bool(targets))
-    output.document("check", fits=exit_code == 0, exit_code=exit_code, plans=plans)
-    if len(plans) <= 2 or targets:
-        for plan in plans:
-            show_plan(output, plan)
-    else:
-        show_verdicts(output, plans)
+    named = EVERY_TARGET not in targets and bool(targets)
+    chosen = [load_target(name) for name in (targets if named else target_names())]
+    graphs = {name: (read_model(path)[0], path) for name, path in _names(models).items()}
+    plans: dict[str, list[Plan]] = {}
+    for name, (graph, _) in graphs.items():
+        plans[name] = [
+            plan
+            for target in chosen
+            if named or engine is None or engine in target.engines
+            for plan in _plans(graph, target, engine, model=name, with_ways_out=named)
+        ]
+    audits = {name: audit_model(graph, chosen, engine) for name, (graph, _) in graphs.items()}
+    codes = {name: _exit_code(of_model, every=named) for name, of_model in plans.items()}
+    exit_code = _worst(codes.values())
+    everything = [plan for of_model in plans.values() for plan in of_model]
+    output.document(
+        "check",
+        fits=exit_code == 0,
+        exit_code=exit_code,
+        models=[
+            {
+                "model": name,
+                "file": path,
+                "sha256": graph.sha256,
+                "fits": codes[name] == 0,
+                "exit_code": codes[name],
+                "audit": audits[name],
+            }
+            for name, (graph, path) in graphs.items()
+        ],
+        matrix=[_cell(plan) for plan in everything],
+        plans=everything,
+    )
+    if not as_json and not quiet:
+        _show(output, plans, named=named)
+        show_findings(output, audits)
     return exit_code
 
 
-def _exit_code(plans_by_target: Sequence[Sequence[Plan]], *, every: bool) -> int:
-    codes = [_target_exit_code(plans) for plans in plans_by_target]
+def _names(paths: Sequence[Path]) -> dict[str, Path]:
+    """Return the models by name: the file's stem, or the whole path where stems are equal."""
+    stems = [path.stem for path in paths]
+    names = {
+        path.stem if stems.count(path.stem) == 1 else path.with_suffix("").as_posix(): path
+        for path in paths
+    }
+    if len(names) < len(paths):
+        raise InputError("A model is given twice.", hint="Name each file once.")
+    return names
+
+
+def _plans(
+    graph: Graph, target: Target, engine: str | None, *, model: str, with_ways_out: bool
+) -> tuple[Plan, ...]:
+    plans = plan_engines(graph, target, engine, model=model)
+    if not with_ways_out or all(plan.fits for plan in plans):
+        return plans
+    # Another board is a way out only where no engine will do.
+    fits = any(plan.fits for plan in plans)
+    others = [] if fits else [load_target(name) for name in target_names()]
+    return tuple(with_suggestions(plan, graph, target, others=others) for plan in plans)
+
+
+def _exit_code(plans: Sequence[Plan], *, every: bool) -> int:
+    by_target: dict[str, list[Plan]] = {}
+    for plan in plans:
+        by_target.setdefault(plan.target, []).append(plan)
+    codes = [_target_exit_code(of_target) for of_target in by_target.values()]
     if not codes:
         return UnsupportedModelError.exit_code
     if every:
-        return max(codes, key=lambda code: (code == UnsupportedModelError.exit_code, code))
+        return _worst(codes)
     return 0 if 0 in codes else max(codes)
 
 
+def _worst(codes: Iterable[int]) -> int:
+    """Return the worst of exit codes: can't run, then does not fit, then fits."""
+    return max(codes, key=lambda code: (code == UnsupportedModelError.exit_code, code))
+
+
 def _target_exit_code(plans: Sequence[Plan]) -> int:
+    refused = refusal_code(plans)
+    if refused is not None:
+        return refused
     if any(plan.fits for plan in plans):
         return 0
     if any(plan.runs for plan in plans):
@@ -71,79 +139,27 @@ def _target_exit_code(plans: Sequence[Plan]) -> int:
     return UnsupportedModelError.exit_code
 
 
-def show_verdicts(output: Output, plans: Sequence[Plan]) -> None:
-    """Print one row a target and engine."""
-    output.table(
-        "Before building (exact or estimated, as 'edgekit check --target' itemises)",
-        ("target", "engine", "verdict", "flash", "slack", "SRAM", "slack", "arena"),
-        [
-            (
-                plan.target,
-                plan.engine,
-                plan.verdict,
-                *(
-                    (
-                        format_bytes(plan.flash.used_bytes),
-                        format_bytes(plan.flash.slack_bytes),
-                        format_bytes(plan.sram.used_bytes),
-                        format_bytes(plan.sram.slack_bytes),
-                        format_bytes(plan.arena_bytes),
-                    )
-                    if plan.runs
-                    else ("", "", "", "", "")
-                ),
-            )
-            for plan in plans
-        ],
-        numeric="lllrrrrr",
-    )
-    seen: dict[str, None] = {}
-    for plan in plans:
-        for problem in plan.problems:
-            seen.setdefault(f"{plan.engine}: {problem.message} {problem.hint}")
-    for line in seen:
-        output.line(f"• {line}")
+def _cell(plan: Plan) -> dict[str, Any]:
+    """Return one cell of the matrix: the verdict, and what is left."""
+    return {
+        "model": plan.model,
+        "target": plan.target,
+        "engine": plan.engine,
+        "verdict": plan.verdict,
+        "fits": plan.fits,
+        "flash_slack_bytes": plan.flash.slack_bytes,
+        "sram_slack_bytes": plan.sram.slack_bytes,
+        "block_slack_bytes": plan.block_slack_bytes,
+        "arena_bytes": plan.arena_bytes,
+    }
 
 
-def show_plan(output: Output, plan: Plan) -> None:
-    """Print one plan with each of its parts."""
-    styles = {"fits": "bold green", "does not fit": "bold red", "can't run": "bold yellow"}
-    output.line(
-        f"{plan.model} on {plan.target} with {plan.engine}: {plan.verdict}",
-        style=styles[plan.verdict],
-    )
-    for problem in plan.problems:
-        output.line(f"  {problem.message}")
-        output.line(f"  → {problem.hint}")
-    if not plan.runs:
-        return
-    for bank in (plan.flash, plan.sram):
-        output.table(
-            f"{bank.bank}: {format_bytes(bank.used_bytes)} of {format_bytes(bank.usable_bytes)}"
-            f" usable, {_slack(bank.slack_bytes)}",
-            ("part", "bytes", "", "note"),
-            _bank_rows(bank),
-            numeric="lr",
-        )
-    output.line(
-        f"Arena {plan.arena_bytes} B against the largest block of "
-        f"{plan.largest_block_bytes} B: {_slack(plan.block_slack_bytes)}. "
-        f"{format_count(plan.macs)} multiply-accumulates an inference."
-    )
-    output.line()
-
-
-def _slack(slack_bytes: int) -> str:
-    return f"{slack_bytes} B left" if slack_bytes >= 0 else f"{-slack_bytes} B too many"
-
-
-def _bank_rows(bank: BankUse) -> list[tuple[str, str, str, str]]:
-    return [
-        (
-            item.name,
-            str(item.size_bytes),
-            item.basis.value if item.basis is Basis.EXACT else f"estimated ± {item.margin_bytes}",
-            item.note,
-        )
-        for item in bank.items
-    ]
+def _show(output: Output, plans_by_model: Mapping[str, Sequence[Plan]], *, named: bool) -> None:
+    plans = [plan for plans in plans_by_model.values() for plan in plans]
+    if len(plans_by_model) > 1:
+        show_matrix(output, plans_by_model)
+    elif named or len(plans) <= 2:
+        for plan in plans:
+            show_plan(output, plan)
+    else:
+        show_verdicts(output, plans)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from edgekit.cli.check import show_plan
+from edgekit.cli.check_view import show_plan
 from edgekit.cli.options import engine_option, target_option
 from edgekit.cli.output import Output, output_options
 

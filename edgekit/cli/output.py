@@ -108,7 +108,14 @@ class Output:
         return Console(width=width, highlight=False)
 
 
-_VERDICT_STYLES = {"fits": "green", "does not fit": "red", "can't run": "yellow"}
+_VERDICT_STYLES = {
+    "fits": "green",
+    "fits in slow memory": "yellow",
+    "fits only in other memory": "yellow",
+    "fits only in slow memory": "yellow",
+    "does not fit": "red",
+    "can't run": "yellow",
+}
 
 
 def _styled(cell: str, text: Any) -> Any:

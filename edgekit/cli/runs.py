@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgekit.cli.check import show_verdicts
+from edgekit.cli.check_view import show_verdicts
 from edgekit.cli.output import Output
 from edgekit.report.markdown import latency_rows, latency_text, size_rows
 from edgekit.results import LatencySummary, Run, SizeComparison, Verification

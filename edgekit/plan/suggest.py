@@ -7,7 +7,9 @@ in int8 or with a smaller input, another board. Nothing is estimated by a rule o
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
+from edgekit.errors import UnsupportedModelError
 from edgekit.graph import Graph
 from edgekit.plan.variations import as_int8, with_smaller_input
 from edgekit.results import Plan, Suggestion
@@ -47,6 +49,7 @@ def suggest(
                 found.append(_suggestion("int8", message, made, plan))
     if not base.fits:
         found += _engines(base, start, target, planner, plan, also)
+        found += _placement(base, start, target, planner, plan, also)
         found += _banks(base, target, plan, also)
         found += _inputs(base, start, target, planner, plan, also)
         found += _targets(base, start, target, planner, plan, also, others)
@@ -83,6 +86,33 @@ def _engines(
         if made.runs and (made.fits or is_less):
             found.append(_suggestion("engine", f"{also}Use the {engine} engine.", made, plan))
     return found
+
+
+def _placement(
+    base: Plan, graph: Graph, target: Target, planner: Planner, plan: Plan, also: str
+) -> list[Suggestion]:
+    """Return what TFLM's arena takes with the best plan of it written into the model."""
+    if not base.runs or base.engine != "tflm" or base.arena_excess_bytes == 0:
+        return []
+    # The search takes a while, and is not for models that fit.
+    from edgekit.model.offline_plan import METADATA_NAME, encode_offline_plan
+    from edgekit.plan.optimize import optimise, reordered
+
+    try:
+        best = optimise(graph)
+    except UnsupportedModelError:
+        return []  # the model has a plan of its own that can't be replaced
+    metadata = encode_offline_plan(best.offsets, subgraphs=len(graph.subgraphs))
+    planned = replace(
+        reordered(graph, best.order),
+        metadata={**graph.metadata, METADATA_NAME: metadata},
+        size_bytes=graph.size_bytes + len(metadata),
+    )
+    made = planner(planned, target, base.engine)
+    if not made.runs or made.arena_bytes >= base.arena_bytes:
+        return []
+    message = f"{also}Plan its arena anew ('edgekit optimize')."
+    return [_suggestion("placement", message, made, plan)]
 
 
 def _banks(base: Plan, target: Target, plan: Plan, also: str) -> list[Suggestion]:
