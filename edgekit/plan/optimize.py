@@ -163,7 +163,8 @@ class _Layout:
     """What TFLM has to place for one graph, by set of kernels."""
 
     def __init__(self, graph: Graph) -> None:
-        self.graph = graph
+        kept = {name: data for name, data in graph.metadata.items() if name != METADATA_NAME}
+        self.graph = graph = dataclasses.replace(graph, metadata=kept)
         self.requests: dict[str, tuple[BufferRequest, ...]] = {}
         self.tails: dict[str, int] = {}
         for name, build in KERNELS.items():
