@@ -12,6 +12,7 @@ EXIT_CODES = {
     "InputError": 2,
     "InvalidModelError": 2,
     "UnsupportedModelError": 2,
+    "RefusedModelError": 3,
     "CalibrationError": 2,
     "TargetError": 2,
     "OutputError": 2,

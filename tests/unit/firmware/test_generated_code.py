@@ -21,10 +21,11 @@ from firmware_cases import (
     make_project,
 )
 
-from edgekit.firmware import tflm_library
+import edgekit.firmware.sketch
 from edgekit.firmware.project import Project, write_project
 from edgekit.firmware.tflm_ops import CUSTOM_RESOLVER_METHOD, RESOLVER_METHOD
 from edgekit.graph import DType, Graph
+from edgekit.libraries import load_library
 
 API = Path(__file__).resolve().parents[2] / "fixtures" / "tflm_api"
 WARNINGS = ("-Wall", "-Wextra", "-Werror")
@@ -77,11 +78,14 @@ def test_sketch_compiles_without_a_warning(
 def test_sketch_with_every_operator_and_type_compiles(
     compilers: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    complete = {
-        name: dataclasses.replace(library, missing_methods=frozenset())
-        for name, library in tflm_library.LIBRARIES.items()
-    }
-    monkeypatch.setattr(tflm_library, "LIBRARIES", complete)
+    everything = load_library("tflite-micro")
+    complete = dataclasses.replace(
+        load_library("chirale"),
+        operators=everything.operators,
+        custom_operators=everything.custom_operators,
+        broken_operators={},
+    )
+    monkeypatch.setattr(edgekit.firmware.sketch, "find_library", lambda _: complete)
     types = (DType.INT8, DType.UINT8, DType.INT16, DType.INT32, DType.FLOAT32)
     inputs = [make_tensor((1, 3), dtype, name=f"in_{dtype.value}") for dtype in types]
     outputs = [make_tensor((1, 3), dtype, name=f"out_{dtype.value}") for dtype in types]

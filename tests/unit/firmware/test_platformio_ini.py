@@ -29,7 +29,7 @@ def test_board_comes_first_and_the_library_is_pinned() -> None:
         "board": "b",
         "framework": "arduino",
         "monitor_speed": "921600",
-        "lib_deps": ("a/b@1",),
+        "lib_deps": ("spaziochirale/Chirale_TensorFLowLite@2.0.0",),
         "build_unflags": ("-Os",),
         "build_flags": ("-O2",),
         "build_src_flags": ("-Wall -Wextra",),
@@ -53,7 +53,7 @@ def test_lists_are_joined_and_other_options_replaced() -> None:
     )
     options = options_of(make_target(platform=platform), engine)
     assert options["build_flags"] == ("-O2", "-DA", "-DB=1 -DC", "-DD")
-    assert options["lib_deps"] == ("a/b@1", "c/d@2")
+    assert options["lib_deps"] == ("spaziochirale/Chirale_TensorFLowLite@2.0.0", "c/d@2")
     assert options["board_build.core"] == "y"
     assert options["monitor_speed"] == "9600"
 

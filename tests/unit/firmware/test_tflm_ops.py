@@ -9,13 +9,14 @@ import pytest
 from builders import make_graph, make_operator, make_subgraph, make_tensor
 
 from edgekit.errors import TargetError, UnsupportedModelError
-from edgekit.firmware.tflm_library import LIBRARIES, find_library
+from edgekit.firmware.tflm_library import find_library
 from edgekit.firmware.tflm_ops import CUSTOM_RESOLVER_METHOD, RESOLVER_METHOD, resolver_methods
 from edgekit.graph import Graph
+from edgekit.libraries import all_libraries, load_library
 from edgekit.model import schema
 
-CHIRALE = find_library("spaziochirale/Chirale_TensorFLowLite@2.0.0")
-COMPLETE = dataclasses.replace(CHIRALE, missing_methods=frozenset())
+CHIRALE = find_library("chirale")
+COMPLETE = load_library("tflite-micro")
 
 
 def graph_with(*names: str, custom_name: str = "") -> Graph:
@@ -39,10 +40,12 @@ def test_every_operator_has_a_method_of_its_own() -> None:
         assert method.lower() == "add" + letters
 
 
-def test_gaps_of_a_library_are_methods_of_the_table() -> None:
-    methods = {*RESOLVER_METHOD.values(), *CUSTOM_RESOLVER_METHOD.values()}
-    for library in LIBRARIES.values():
-        assert library.missing_methods <= methods
+def test_operators_of_a_library_are_those_of_the_table() -> None:
+    for library in all_libraries():
+        assert library.operators.keys() <= RESOLVER_METHOD.keys()
+        assert set(library.custom_operators) <= CUSTOM_RESOLVER_METHOD.keys()
+    assert COMPLETE.operators.keys() == RESOLVER_METHOD.keys()
+    assert set(COMPLETE.custom_operators) == CUSTOM_RESOLVER_METHOD.keys()
 
 
 def test_methods_are_sorted_and_listed_once() -> None:
@@ -82,5 +85,11 @@ def test_newer_library_has_them() -> None:
 
 def test_unknown_library_offers_the_known_ones() -> None:
     with pytest.raises(TargetError) as caught:
-        find_library("spaziochirale/Chirale_TensorFLowLite@1.0.0")
-    assert caught.value.hint.startswith("Did you mean 'spaziochirale/chirale_tensorflowlite@2.0.0'")
+        find_library("chiral")
+    assert caught.value.hint.startswith("Did you mean 'chirale'?")
+
+
+def test_a_library_that_platformio_can_not_get_is_refused() -> None:
+    with pytest.raises(TargetError, match=r"pico-tflmicro.*PlatformIO can't get it") as caught:
+        find_library("pico-tflmicro")
+    assert "chirale" in caught.value.hint

@@ -2,31 +2,38 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from builders import make_graph, make_operator, make_subgraph, make_target, make_tensor
 
+from edgekit.findings import OperatorStatus, OperatorSupport
 from edgekit.graph import DType, Graph, Tensor
+from edgekit.libraries import all_libraries, load_library
 from edgekit.model.reader import read_graph
-from edgekit.plan.op_support import TFLM_OPERATORS, layer_name, number_problems, tflm_problems
-from edgekit.plan.tflm_libraries import LIBRARIES
+from edgekit.plan.op_support import (
+    TFLM_OPERATORS,
+    layer_name,
+    number_problems,
+    operator_support,
+    target_support,
+    tflm_problems,
+)
 from edgekit.results import Problem
-from edgekit.targets import EngineSupport, Target, load_target, target_names
+from edgekit.targets import EngineSupport, Target, load_target
 
-CHIRALE = "spaziochirale/Chirale_TensorFLowLite@2.0.0"
+CHIRALE = "chirale"
+PER_CHANNEL = (0.1, 0.2, 0.3, 0.4, 0.5)
 
 
-def target(library: str = "other@1", kernels: str = "reference", refuses: str = "") -> Target:
+def target(library: str = "tflite-micro", kernels: str = "reference") -> Target:
     return make_target(
         engines={
             "tflm": EngineSupport(
                 template="",
                 library=library,
                 kernels=kernels,
-                refuses_per_channel_fc=refuses,
                 source="a test",
             )
         }
@@ -133,7 +140,7 @@ def test_an_operator_that_tflm_lacks_is_named_with_its_layer(name: str) -> None:
 
 def test_a_custom_operator_is_named() -> None:
     problem = only(tflm_problems(single("CUSTOM", "FlexErf"), target()))
-    assert problem.message.startswith("The custom operator 'FlexErf' (operator 0,")
+    assert problem.message.startswith("The custom operator 'FlexErf' is not in TFLM (operator 0")
 
 
 @pytest.mark.parametrize("name", ["VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE"])
@@ -173,25 +180,31 @@ def test_an_operator_on_which_the_library_fails_is_refused_with_what_happens() -
     assert tflm_problems(single("UNIDIRECTIONAL_SEQUENCE_LSTM"), target()) == ()
 
 
-def test_what_a_library_lacks_is_something_that_tflm_has() -> None:
-    for facts in LIBRARIES.values():
-        assert facts.missing_operators <= TFLM_OPERATORS
-        assert facts.broken_operators.keys() <= TFLM_OPERATORS - facts.missing_operators
+def test_what_tflm_has_is_what_its_record_lists() -> None:
+    recorded = set(load_library("tflite-micro").operators)
+    assert recorded - TFLM_OPERATORS == {
+        "VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE", "CALL_ONCE",
+    }  # fmt: skip
+    assert recorded >= TFLM_OPERATORS
+    for library in all_libraries():
+        assert set(library.operators) <= recorded
 
 
 def test_one_scale_a_channel_is_refused_where_the_library_computes_it_wrong() -> None:
-    graph = dense(DType.INT8, DType.INT8, [0.1, 0.2, 0.3, 0.4, 0.5])
-    problem = only(tflm_problems(graph, target(refuses="it ignores them")))
+    graph = dense(DType.INT8, DType.INT8, PER_CHANNEL)
+    problem = only(tflm_problems(graph, target(CHIRALE)))
     assert problem.message == (
-        "1 FULLY_CONNECTED (the first is operator 0, 'dense') with one scale a channel: "
-        "it ignores them."
+        "1 FULLY_CONNECTED (the first is operator 0, 'dense') would compute wrong numbers: "
+        "Chirale_TensorFLowLite 2.0.0 holds TFLM of January 2023, which ignores all scales of a "
+        "FULLY_CONNECTED's weights but the first."
     )
-    assert "aot engine" in problem.hint
+    assert problem.hint.startswith("Convert again with one scale for each Dense layer's weights")
+    assert not problem.is_models
     assert tflm_problems(graph, target()) == ()
 
 
 def test_cmsis_nn_takes_one_scale_only_on_int16() -> None:
-    graph = dense(DType.INT16, DType.INT8, [0.1, 0.2, 0.3, 0.4, 0.5])
+    graph = dense(DType.INT16, DType.INT8, PER_CHANNEL)
     assert "int16" in only(tflm_problems(graph, target(kernels="cmsis-nn"))).message
     assert tflm_problems(graph, target()) == ()
 
@@ -201,10 +214,88 @@ def test_an_operator_without_outputs_is_named_by_its_index() -> None:
     assert layer_name(graph.main, graph.main.operators[0]) == "operator 0"
 
 
-def test_every_reason_of_a_profile_reads_as_a_clause() -> None:
-    for name in target_names():
-        for engine in load_target(name).engines.values():
-            assert not re.search(r"[.\s]$", engine.refuses_per_channel_fc)
+def support(graph: Graph, library: str, kernels: str = "reference") -> OperatorSupport:
+    (item,) = operator_support(graph, load_library(library), kernels)
+    return item
+
+
+@pytest.mark.parametrize(
+    ("library", "kernels", "activation", "status"),
+    [
+        ("chirale", "cmsis-nn", DType.INT8, OperatorStatus.WRONG),
+        ("chirale", "cmsis-nn", DType.INT16, OperatorStatus.WRONG),
+        ("tflm-cortexm", "cmsis-nn", DType.INT8, OperatorStatus.WRONG),
+        ("microtflite", "cmsis-nn", DType.INT8, OperatorStatus.WRONG),
+        ("arduino-tensorflowlite", "cmsis-nn", DType.INT8, OperatorStatus.WRONG),
+        ("tflm-esp32", "reference", DType.INT8, OperatorStatus.FAILS),
+        ("pico-tflmicro", "cmsis-nn", DType.INT8, OperatorStatus.RUNS),
+        ("pico-tflmicro", "cmsis-nn", DType.INT16, OperatorStatus.FAILS),
+        ("esp-tflite-micro", "esp-nn", DType.INT8, OperatorStatus.RUNS),
+        ("esp-tflite-micro", "esp-nn", DType.INT16, OperatorStatus.WRONG),
+        ("tflite-micro", "reference", DType.INT8, OperatorStatus.RUNS),
+        ("tflite-micro", "reference", DType.INT16, OperatorStatus.RUNS),
+        ("tflite-micro", "cmsis-nn", DType.INT16, OperatorStatus.FAILS),
+    ],
+)
+def test_what_each_library_makes_of_one_scale_a_channel(
+    library: str, kernels: str, activation: DType, status: OperatorStatus
+) -> None:
+    item = support(dense(activation, DType.INT8, PER_CHANNEL), library, kernels)
+    assert item.status is status
+    assert bool(item.reason) is (status is not OperatorStatus.RUNS)
+    assert support(dense(activation, DType.INT8), library, kernels).runs
+
+
+def test_the_cheapest_way_out_of_wrong_numbers_comes_first() -> None:
+    item = support(dense(DType.INT8, DType.INT8, PER_CHANNEL), CHIRALE)
+    assert [way.kind for way in item.ways_out] == ["convert", "library"]
+    assert item.ways_out[1].name == "esp-tflite-micro"
+
+
+def test_a_library_for_other_processors_is_no_way_out() -> None:
+    graph = dense(DType.INT8, DType.INT8, PER_CHANNEL)
+    (item,) = target_support(graph, target(CHIRALE))  # an Arm board
+    assert [way.kind for way in item.ways_out] == ["convert"]
+
+
+def test_an_operator_that_the_library_has_not_in_that_type_fails() -> None:
+    graph = make_graph(
+        [make_tensor(dtype=DType.INT16), make_tensor(dtype=DType.INT16)],
+        [make_operator("MAX_POOL_2D")],
+    )
+    item = support(graph, CHIRALE)
+    assert (item.status, item.kind) == (OperatorStatus.FAILS, "int16x8")
+    assert item.reason == "Chirale_TensorFLowLite 2.0.0 has no MAX_POOL_2D in int16x8"
+    assert item.ways_out[0].text.startswith("convert the original model")
+    assert support(graph, "tflite-micro").runs
+
+
+def test_int4_weights_are_a_kind_of_their_own() -> None:
+    assert support(dense(DType.INT8, DType.INT4), CHIRALE).kind == "int4"
+    assert support(dense(DType.INT8, DType.INT4), "tflite-micro").runs
+
+
+def test_the_type_of_a_transposed_convolution_is_that_of_its_third_input() -> None:
+    tensors = [
+        make_tensor((4,), DType.INT32),
+        make_tensor((1, 2, 2, 1), data=bytes(4)),
+        make_tensor((1, 2, 2, 1), DType.INT16),
+        make_tensor((1, 4, 4, 1), DType.INT16),
+    ]
+    graph = make_graph(tensors, [make_operator("TRANSPOSE_CONV", [0, 1, 2], [3])], inputs=(0, 2))
+    assert support(graph, "tflite-micro").kind == "int16x8"
+
+
+def test_weights_stored_as_int8_with_one_scale_a_channel_are_computed_wrong() -> None:
+    graph = make_graph(
+        [
+            make_tensor((2, 4), scale=[0.1, 0.2], data=bytes(8)),
+            make_tensor((2, 4), DType.FLOAT32),
+        ],
+        [make_operator("DEQUANTIZE")],
+        inputs=(),
+    )
+    assert support(graph, "tflite-micro").status is OperatorStatus.WRONG
 
 
 @pytest.mark.shared_data
