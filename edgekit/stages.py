@@ -139,8 +139,25 @@ def require_fit(plan: Plan, graph: Graph) -> None:
     ]
     raise DoesNotFitError(
         f"{plan.model} does not fit {plan.target} with {plan.engine}: {', '.join(excess)}.",
-        hint=f"It fits: {', '.join(others)}." if others else "It fits no board that is known.",
+        hint=" ".join(
+            [
+                f"It fits: {', '.join(others)}." if others else "It fits no board that is known.",
+                *_other_banks(plan),
+            ]
+        ),
     )
+
+
+def _other_banks(plan: Plan) -> list[str]:
+    """Return what it would take to put the arena elsewhere, which generated firmware does not."""
+    if not plan.flash.fits:
+        return []
+    return [
+        f"Its arena would fit the {bank.title} of {plan.target} ({bank.verdict}), which takes "
+        f"{bank.needs}; a generated project keeps it in the main SRAM."
+        for bank in plan.banks
+        if bank.fits and not bank.is_main
+    ]
 
 
 def plan_everywhere(graph: Graph, *, model: str) -> tuple[Plan, ...]:
