@@ -24,24 +24,29 @@ def code_sizes(build: TflmBuild) -> CodeSizes:
 
 def runtime_code(graph: Graph, build: TflmBuild) -> tuple[int, int]:
     """Return the estimated bytes of interpreter and kernels, and the ± for unmeasured ones."""
-    operators = frozenset(
+    return code_sizes(build).estimate(_operators(graph))
+
+
+def _operators(graph: Graph) -> frozenset[str]:
+    return frozenset(
         operator.name for subgraph in graph.subgraphs for operator in subgraph.operators
     )
-    return code_sizes(build).estimate(operators)
 
 
 def tflm_flash(graph: Graph, target: Target, build: TflmBuild) -> tuple[Item, ...]:
-    """Return what a TFLM build puts into flash, part by part."""
+    """Return what a TFLM build puts into flash, part by part; only the model's operators."""
     sizes = code_sizes(build)
-    (code_bytes, unmeasured_bytes) = runtime_code(graph, build)
     items = [
         Item(name="model", size_bytes=graph.size_bytes, basis=Basis.EXACT),
-        Item(
-            name="interpreter and kernels",
-            size_bytes=code_bytes,
-            basis=Basis.ESTIMATED,
-            margin_bytes=unmeasured_bytes + round(code_bytes * sizes.margin),
-            note=f"{build.kernels} kernels, only the model's operators",
+        *(
+            Item(
+                name=name,
+                size_bytes=size_bytes,
+                basis=Basis.ESTIMATED,
+                margin_bytes=unmeasured_bytes + round(size_bytes * sizes.margin),
+                note="" if name == "interpreter" else _kernel_note(build, unmeasured_bytes),
+            )
+            for name, size_bytes, unmeasured_bytes in sizes.parts(_operators(graph))
         ),
     ]
     if sizes.error_text_bytes:
@@ -63,6 +68,10 @@ def tflm_flash(graph: Graph, target: Target, build: TflmBuild) -> tuple[Item, ..
         )
     )
     return (*items, *framework_flash(target))
+
+
+def _kernel_note(build: TflmBuild, unmeasured_bytes: int) -> str:
+    return f"{build.kernels}, never measured" if unmeasured_bytes else build.kernels
 
 
 def framework_flash(target: Target) -> tuple[Item, ...]:

@@ -37,14 +37,27 @@ class CodeSizes:
     unmeasured_bytes: int = 4_000
     margin: float = 0.25
 
+    def parts(self, operators: frozenset[str]) -> tuple[tuple[str, int, int], ...]:
+        """Return name, bytes, and ± for what was never measured, of each part of the code.
+
+        The interpreter is first, then each operator's own kernel, and at the end what
+        several of them share.
+        """
+        found = [("interpreter", self.base_bytes, 0)]
+        for name in sorted(operators):
+            if name in self.operator_bytes:
+                found.append((f"{name} kernel", self.operator_bytes[name], 0))
+            else:
+                found.append((f"{name} kernel", self.unmeasured_bytes, self.unmeasured_bytes))
+        shared_bytes = sum(size for group, size in self.shared.items() if group & operators)
+        if shared_bytes:
+            found.append(("shared by kernels", shared_bytes, 0))
+        return tuple(found)
+
     def estimate(self, operators: frozenset[str]) -> tuple[int, int]:
         """Return the bytes for a set of operators, and the ± for those never measured."""
-        known = [name for name in operators if name in self.operator_bytes]
-        unmeasured_bytes = self.unmeasured_bytes * (len(operators) - len(known))
-        size_bytes = self.base_bytes + unmeasured_bytes
-        size_bytes += sum(self.operator_bytes[name] for name in known)
-        size_bytes += sum(size for group, size in self.shared.items() if group & operators)
-        return size_bytes, unmeasured_bytes
+        parts = self.parts(operators)
+        return sum(size for _, size, _ in parts), sum(margin for _, _, margin in parts)
 
 
 def _parse(table: str) -> Iterator[tuple[str, int]]:

@@ -102,7 +102,9 @@ def test_the_items_are_the_model_the_runtime_and_the_framework() -> None:
     items = {item.name: item for item in tflm_flash(graph, target, tflm_build(target))}
     assert list(items) == [
         "model",
-        "interpreter and kernels",
+        "interpreter",
+        "FULLY_CONNECTED kernel",
+        "shared by kernels",
         "sketch and protocol",
         "arduino framework",
     ]
@@ -113,6 +115,30 @@ def test_the_items_are_the_model_the_runtime_and_the_framework() -> None:
     for name, item in items.items():
         assert (item.basis is Basis.ESTIMATED) == (name != "model")
         assert (item.margin_bytes > 0) == (name != "model")
+
+
+def test_the_code_is_itemised_by_operator_and_variant() -> None:
+    graph = with_operator("CONV_2D")
+    (small, large) = (
+        {item.name: item for item in tflm_flash(graph, make_target(), build)}
+        for build in (REFERENCE, CMSIS)
+    )
+    assert small["interpreter"].size_bytes == large["interpreter"].size_bytes
+    assert small["CONV_2D kernel"].size_bytes < large["CONV_2D kernel"].size_bytes
+    assert (small["CONV_2D kernel"].note, large["CONV_2D kernel"].note) == (
+        "reference",
+        "cmsis-nn",
+    )
+    names = ("interpreter", "CONV_2D kernel", "shared by kernels")
+    for items, build in ((small, REFERENCE), (large, CMSIS)):
+        assert sum(items[name].size_bytes for name in names) == runtime_code(graph, build)[0]
+
+
+def test_a_kernel_that_was_never_measured_says_so() -> None:
+    items = tflm_flash(with_operator("RESIZE_BILINEAR"), make_target(), REFERENCE)
+    (kernel,) = (item for item in items if item.name == "RESIZE_BILINEAR kernel")
+    assert "never measured" in kernel.note
+    assert kernel.margin_bytes >= kernel.size_bytes
 
 
 def test_error_texts_are_an_item_where_the_figures_leave_them_out() -> None:
