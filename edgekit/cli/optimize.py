@@ -103,7 +103,7 @@ def _show(
 ) -> None:
     show.table(
         "Activations and scratch buffers in the arena",
-        ("kernels", "before", "after", "bound", "bound of any order"),
+        ("kernels", "before", "after", "bound", "any order", "least arena before", "after"),
         [
             (
                 figure.kernels,
@@ -111,10 +111,12 @@ def _show(
                 f"{figure.after_bytes:,}",
                 f"{figure.bound_bytes:,}",
                 f"{figure.any_order_bound_bytes:,}",
+                f"{figure.minimum_before_bytes:,}",
+                f"{figure.minimum_after_bytes:,}",
             )
             for figure in plan.figures
         ],
-        numeric="lrrrr",
+        numeric="lrrrrrr",
     )
     if not plan.gain_bytes:
         reason = (

@@ -6,7 +6,6 @@ state is tried with it; each output byte must be the same, and the arena no larg
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,17 +14,13 @@ from edgekit.graph import DType, Graph, Tensor
 from edgekit.model.interpreters import (
     Engine,
     ModelJob,
-    arena_bound_bytes,
     describe_engine,
     require_engine,
     run_models,
 )
-from edgekit.model.jobs import MARKER, job_folder, run_job
-from edgekit.model.reader import read_graph
+from edgekit.model.witness import record_allocations
 
 _SEED = 1
-_START_SECONDS = 60.0
-_ALLOCATION = re.compile(r"\[RecordingMicroAllocator\] Arena allocation (total|head|tail) (\d+) ")
 _INDEX_TYPES = frozenset({DType.INT32, DType.INT64, DType.UINT32, DType.UINT64})
 
 
@@ -96,7 +91,7 @@ def prove_same(
             f"The changed model gives other outputs for {differing} of {len(inputs)} inputs.",
             hint=_REPORT_HINT,
         )
-    used_before, used_after = measure_arenas((original, changed), timeout_seconds=timeout_seconds)
+    used_before, used_after = _arenas((original, changed), timeout_seconds)
     if used_after.total_bytes > used_before.total_bytes:
         raise VerificationError(
             f"The changed model takes an arena of {used_after.total_bytes} B in TFLM, "
@@ -114,53 +109,17 @@ def prove_same(
 _REPORT_HINT = "Nothing was written. Use the original; this is a fault of EdgeKit's: report it."
 
 
-def measure_arenas(
-    models: Sequence[bytes], *, timeout_seconds: float = 60.0
-) -> tuple[ArenaUse, ...]:
-    """Return what TFLM's recording interpreter takes for each model.
-
-    Raises:
-        MissingToolError: tflite-micro is not installed.
-        VerificationError: One of the models can't be loaded, or nothing was recorded.
-    """
-    require_engine(Engine.MICRO)
-    graphs = [read_graph(model) for model in models]
-    with job_folder() as folder:
-        for number, model in enumerate(models):
-            (folder / f"{number}.tflite").write_bytes(model)
-            (folder / f"{number}.in").write_bytes(b"")
-        outcome = run_job(
-            "run",
-            {
-                "engine": Engine.MICRO.value,
-                "timeout_seconds": timeout_seconds,
-                "models": [
-                    {
-                        "name": str(number),
-                        "samples": 0,
-                        "arena_bytes": arena_bound_bytes(graph),
-                        "inputs": len(graph.main.inputs),
-                        "outputs": len(graph.main.outputs),
-                        "print_allocations": True,
-                    }
-                    for number, graph in enumerate(graphs)
-                ],
-            },
-            folder,
-            timeout_seconds=_START_SECONDS + timeout_seconds * len(models),
-        )
-    parts = outcome.output.split(f'{MARKER}{{"stage": "model ')[1:]
-    uses = tuple(use for use in map(_parse, parts) if use is not None)
-    if len(uses) != len(models):
-        raise VerificationError(
-            f"TFLM's interpreter told nothing of its arena: {outcome.last_lines(1)}",
-            hint="Install it anew: pip install --force-reinstall 'edgekit[micro]'",
+def _arenas(models: Sequence[bytes], timeout_seconds: float) -> list[ArenaUse]:
+    """Return what TFLM's recording interpreter takes for each model."""
+    uses = []
+    for recorded in record_allocations(models, timeout_seconds=timeout_seconds):
+        if isinstance(recorded, EdgeKitError):
+            raise recorded
+        uses.append(
+            ArenaUse(
+                total_bytes=recorded.total_bytes,
+                head_bytes=recorded.head_bytes,
+                tail_bytes=recorded.tail_bytes,
+            )
         )
     return uses
-
-
-def _parse(log: str) -> ArenaUse | None:
-    found = {match[1]: int(match[2]) for match in _ALLOCATION.finditer(log)}
-    if len(found) < 3:
-        return None
-    return ArenaUse(total_bytes=found["total"], head_bytes=found["head"], tail_bytes=found["tail"])

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from edgekit.errors import UnsupportedModelError
-from edgekit.graph import Graph
+from edgekit.graph import Graph, Subgraph
 from edgekit.model.flatbuffer import WHOLE, Buffer
 from edgekit.model.offline_plan import METADATA_NAME, ONLINE, encode_offline_plan
 from edgekit.model.reader import read_graph
@@ -104,7 +104,24 @@ def _expected(graph: Graph, order: Sequence[int]) -> Graph:
 def _is_as_meant(new: Graph, expected: Graph, plan: bytes) -> bool:
     """Compare what was written, read back, with what was meant."""
     metadata = {**expected.metadata, METADATA_NAME: plan}
-    return new.subgraphs == expected.subgraphs and dict(new.metadata) == metadata
+    moved = _moved(expected, new.size_bytes - expected.size_bytes)
+    return new.subgraphs == moved and dict(new.metadata) == metadata
+
+
+def _moved(graph: Graph, distance: int) -> tuple[Subgraph, ...]:
+    """Return the subgraphs with every constant ``distance`` bytes further on in the file."""
+    return tuple(
+        dataclasses.replace(
+            subgraph,
+            tensors=tuple(
+                tensor
+                if tensor.file_offset is None
+                else dataclasses.replace(tensor, file_offset=tensor.file_offset + distance)
+                for tensor in subgraph.tensors
+            ),
+        )
+        for subgraph in graph.subgraphs
+    )
 
 
 class _Source:

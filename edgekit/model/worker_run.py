@@ -1,8 +1,7 @@
 """Run models on an interpreter; in the child process only (``interpreters.py``).
 
 Job: ``engine``, ``timeout_seconds`` for each model, and ``models``: their ``name``, the
-numbers of ``samples``, ``inputs`` and ``outputs``, ``arena_bytes``, and whether TFLM
-shall ``print_allocations`` into the log. For each,
+numbers of ``samples``, ``inputs`` and ``outputs``, and ``arena_bytes``. For each,
 ``<name>.tflite`` and ``<name>.in`` (raw input bytes, sample after sample) become
 ``<name>.out``, or ``<name>.failed`` with the reason. A model that crashes or hangs takes
 the process with it; what came before is kept.
@@ -89,8 +88,6 @@ def _load_micro(data: bytes, model: Mapping[str, Any]) -> _Runner:
     interpreter = _import("tflite-micro").runtime.Interpreter.from_bytes(
         data, arena_size=model["arena_bytes"]
     )
-    if model.get("print_allocations"):
-        interpreter.print_allocations()
     details = [interpreter.get_input_details(index) for index in range(model["inputs"])]
 
     def infer(row: list[Any]) -> list[Any]:

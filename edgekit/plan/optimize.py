@@ -14,7 +14,12 @@ from dataclasses import dataclass
 
 from edgekit.errors import UnsupportedModelError
 from edgekit.graph import ABSENT, Graph
-from edgekit.model.offline_plan import METADATA_NAME, ONLINE, read_offline_plan
+from edgekit.model.offline_plan import (
+    METADATA_NAME,
+    ONLINE,
+    encode_offline_plan,
+    read_offline_plan,
+)
 from edgekit.plan.arena import ARENA_ALIGNMENT_BYTES, live_lower_bound
 from edgekit.plan.lifetimes import BufferRequest, schedule
 from edgekit.plan.operator_order import OrderSearch, search_order
@@ -40,7 +45,8 @@ class HeadFigures:
     """The arena's head (activations and scratch buffers) with one set of kernels, in bytes.
 
     ``bound_bytes``: the most alive in one step, in the plan's order of operators; no
-    placement takes less. ``any_order_bound_bytes`` holds for every order.
+    placement takes less. ``any_order_bound_bytes`` holds for every order. The minima are
+    the smallest whole arenas in which TFLM's allocation succeeds, on an Arm Cortex-M.
     """
 
     kernels: str
@@ -48,6 +54,8 @@ class HeadFigures:
     after_bytes: int
     bound_bytes: int
     any_order_bound_bytes: int
+    minimum_before_bytes: int
+    minimum_after_bytes: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -109,6 +117,11 @@ def optimise(graph: Graph, *, progress: Progress | None = None) -> OptimisedPlan
                 order=order, layout=layout, offsets=offsets, sizes=layout.sizes(offsets)
             )
             best = min(best, _better(start, before, show), key=lambda item: item.rank(before))
+    minimum_before = _minima(graph)
+    minimum_after = _minima(best.planned_graph())
+    if any(minimum_after[name] > minimum_before[name] for name in KERNELS):
+        best = _Candidate(order=file_order, layout=base, offsets=present, sizes=before)
+        minimum_after = minimum_before
     return OptimisedPlan(
         offsets=best.offsets,
         order=best.order,
@@ -119,10 +132,16 @@ def optimise(graph: Graph, *, progress: Progress | None = None) -> OptimisedPlan
                 after_bytes=best.sizes[name],
                 bound_bytes=live_lower_bound(best.layout.requests[name]),
                 any_order_bound_bytes=searches[name].bound_bytes,
+                minimum_before_bytes=minimum_before[name],
+                minimum_after_bytes=minimum_after[name],
             )
             for name in KERNELS
         ),
     )
+
+
+def _minima(graph: Graph) -> dict[str, int]:
+    return {name: tflm_arena(graph, build).minimum_bytes for name, build in KERNELS.items()}
 
 
 def reordered(graph: Graph, order: Sequence[int]) -> Graph:
@@ -197,6 +216,12 @@ class _Candidate:
     layout: _Layout
     offsets: tuple[int, ...]
     sizes: Mapping[str, int]
+
+    def planned_graph(self) -> Graph:
+        """Return the graph with the plan in its metadata."""
+        graph = self.layout.graph
+        plan = encode_offline_plan(self.offsets, subgraphs=len(graph.subgraphs))
+        return dataclasses.replace(graph, metadata={**graph.metadata, METADATA_NAME: plan})
 
     def rank(self, before: Mapping[str, int]) -> tuple[bool, int, bool]:
         """Return what candidates are compared by, the lowest being the best."""

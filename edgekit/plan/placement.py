@@ -9,6 +9,7 @@ counted, never timed: the same buffers get the same offsets on every computer.
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -99,18 +100,14 @@ def place_online(
     Source:
         tflite-micro 90b983c, greedy_memory_planner.cc, CalculateOffsetsIfNeeded.
     """
-    blocks = _blocks(requests, alignment)
-    offsets = [-1] * len(blocks)
-    online = []
-    for index, request in enumerate(requests):
-        if request.tensor in fixed:
-            offsets[index] = fixed[request.tensor]
-        else:
-            online.append(index)
-    neighbours = _neighbours(blocks)
-    for index in sorted(online, key=lambda index: (-blocks[index][0], -index)):
-        offsets[index] = _lowest_gap(index, blocks, neighbours[index], offsets)
-    return tuple(offsets)
+    plan = plan_arena(
+        [
+            dataclasses.replace(request, fixed_offset=fixed.get(request.tensor))
+            for request in requests
+        ],
+        alignment,
+    )
+    return tuple(buffer.offset_bytes for buffer in plan.buffers)
 
 
 def extent(

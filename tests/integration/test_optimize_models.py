@@ -10,9 +10,10 @@ from planned_models import branches, skips
 from edgekit.cli.main import main
 from edgekit.errors import VerificationError
 from edgekit.model.offline_plan import ONLINE
-from edgekit.model.proof import measure_arenas, prove_same, random_inputs
+from edgekit.model.proof import prove_same, random_inputs
 from edgekit.model.reader import read_graph
 from edgekit.model.rewrite import with_offline_plan
+from edgekit.model.witness import RecordedArena, record_allocations
 from edgekit.plan.arena import live_lower_bound
 from edgekit.plan.lifetimes import tensor_lifetimes
 from edgekit.plan.optimize import optimise
@@ -45,7 +46,8 @@ def test_a_plan_of_offsets_alone_is_honoured():
         ONLINE if tensor.is_constant else 4096 + 2048 * number
         for number, tensor in enumerate(graph.main.tensors)
     ]
-    (used,) = measure_arenas([with_offline_plan(data, offsets)])
+    (used,) = record_allocations([with_offline_plan(data, offsets)])
+    assert isinstance(used, RecordedArena)
     last = max(number for number, tensor in enumerate(graph.main.tensors) if not tensor.is_constant)
     assert used.head_bytes == 4096 + 2048 * last + graph.main.tensors[last].size_bytes
 

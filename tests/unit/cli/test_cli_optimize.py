@@ -44,7 +44,9 @@ def test_a_better_plan_is_written_and_a_missing_proof_is_told(capsys, wide, tmp_
     assert document["proof"] is None
     assert "pip install --pre 'edgekit[micro]'" in document["unproved"]
     head = document["heads"][0]
-    assert head == {
+    assert head["minimum_before_bytes"] - head["minimum_after_bytes"] == 2688
+    figures = {key: value for key, value in head.items() if not key.startswith("minimum")}
+    assert figures == {
         "kernels": "reference",
         "before_bytes": 4352,
         "after_bytes": 1664,

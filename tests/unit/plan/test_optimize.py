@@ -60,6 +60,7 @@ def test_no_set_of_kernels_needs_more_than_before(seed):
     for figure in plan.figures:
         assert figure.any_order_bound_bytes <= figure.bound_bytes <= figure.after_bytes
         assert figure.after_bytes <= figure.before_bytes
+        assert figure.after_bytes < figure.minimum_after_bytes <= figure.minimum_before_bytes
     assert plan.gain_bytes >= 0
     assert sorted(plan.order) == list(range(len(graph.main.operators)))
 
