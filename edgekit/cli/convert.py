@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from edgekit.cli.options import conversion_options, load_calibration
 from edgekit.cli.output import Output, output_options
-from edgekit.errors import InputError, OutputError
+from edgekit.errors import InputError, OutputError, RefusedModelError
 from edgekit.units import KIB
+
+if TYPE_CHECKING:
+    from edgekit.model.convert import Converted
+    from edgekit.targets import Target
 
 
 @click.command(name="convert")
@@ -23,6 +28,13 @@ from edgekit.units import KIB
     help="float32, int8, several separated by commas, or all.",
 )
 @conversion_options
+@click.option(
+    "--target",
+    "-t",
+    "target_names",
+    multiple=True,
+    help="A board that the model is for, repeatable: flags are chosen for its library.",
+)
 @click.option(
     "--output",
     "-o",
@@ -38,6 +50,7 @@ def command(
     io_type: str,
     per_channel_dense: bool,
     timeout_seconds: float,
+    target_names: tuple[str, ...],
     output: Path | None,
     force: bool,
     as_json: bool,
@@ -45,11 +58,14 @@ def command(
 ) -> None:
     """Convert SOURCE (.keras or a SavedModel folder), checked before and after.
 
-    int8 is full integer quantisation; it needs --calibration.
+    int8 is full integer quantisation; it needs --calibration. With --target, what that
+    board's library would fail on or compute wrong is refused, and no file is written.
     """
     from edgekit.files import make_folder, write_file
+    from edgekit.model.choice import choose_flags
     from edgekit.model.convert import convert
     from edgekit.model.variants import Variant, parse_variant
+    from edgekit.targets import load_target
 
     show = Output(as_json=as_json, quiet=quiet)
     names = [name.strip() for name in variant_names.split(",") if name.strip()]
@@ -62,6 +78,8 @@ def command(
             raise OutputError(
                 f"{file} exists.", hint="Choose another --output, or overwrite it with --force."
             )
+    targets = [load_target(name) for name in target_names]
+    choice = choose_flags(targets, variants, io_type=io_type, per_channel_dense=per_channel_dense)
     samples = load_calibration(calibration)
     with show.progress() as progress:
         progress.stage(f"Converting {source.name}")
@@ -69,14 +87,19 @@ def command(
             source,
             variants=variants,
             calibration=samples,
-            io_type=io_type,
-            per_channel_dense=per_channel_dense,
+            io_type=choice.io_type,
+            per_channel_dense=choice.per_channel_dense,
             timeout_seconds=timeout_seconds,
             on_progress=progress.detail,
         )
     for item in converted:
+        for target in targets:
+            _require_engine(item, target)
+    for item in converted:
         make_folder(files[item.variant].parent)
         write_file(files[item.variant], item.data)
+    for reason in choice.reasons:
+        show.line(reason)
     for text in dict.fromkeys(warning for item in converted for warning in item.warnings):
         show.warn(text)
     show.table(
@@ -95,6 +118,8 @@ def command(
     )
     show.document(
         "convert",
+        targets=[target.name for target in targets],
+        flags=choice,
         variants=[
             {
                 "variant": item.variant,
@@ -106,6 +131,24 @@ def command(
             for item in converted
         ],
     )
+
+
+def _require_engine(converted: Converted, target: Target) -> None:
+    """Raise if none of a target's engines runs a converted model.
+
+    Raises:
+        RefusedModelError: None does; the message has the reasons of the preferred one.
+    """
+    from edgekit.engines import plan_engines
+
+    plans = plan_engines(converted.graph, target, None, model=converted.variant.value)
+    if not any(plan.runs for plan in plans):
+        problems = plans[0].problems
+        raise RefusedModelError(
+            f"The {converted.variant.value} model would not run on {target.name}: "
+            + " ".join(problem.message for problem in problems),
+            hint=" ".join(dict.fromkeys(problem.hint for problem in problems)),
+        )
 
 
 def _file(source: Path, variant: str, output: Path | None, count: int) -> Path:

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import click
 
+from edgekit.cli.check_operators import show_findings
 from edgekit.cli.output import Output, output_options
 from edgekit.graph import ABSENT, Graph, Operator, Subgraph, Tensor
 from edgekit.model.reader import read_model
+from edgekit.plan.audit import audit
 from edgekit.plan.work import operator_macs
 from edgekit.results import to_json
 from edgekit.units import format_bytes, format_count
@@ -40,11 +42,11 @@ _USUAL_OF = frozenset(
 @click.option("--tensors", "with_tensors", is_flag=True, help="List every tensor too.")
 @output_options
 def command(model: Path, with_tensors: bool, as_json: bool, quiet: bool) -> None:
-    """Show MODEL's inputs, outputs, operators, quantisation and metadata."""
+    """Show MODEL's inputs, outputs, operators, quantisation, metadata, and what is odd in it."""
     output = Output(as_json=as_json, quiet=quiet)
     graph, _ = read_model(model)
     if as_json:
-        output.document("inspect", model=model.name, **_document(graph))
+        output.document("inspect", model=model.name, **_document(graph), audit=audit(graph))
         return
     output.line(f"{model.name}: {graph.size_bytes} B, sha256 {graph.sha256}", style="bold")
     if graph.description:
@@ -58,6 +60,7 @@ def command(model: Path, with_tensors: bool, as_json: bool, quiet: bool) -> None
             [(name, str(len(data))) for name, data in graph.metadata.items()],
             numeric="lr",
         )
+    show_findings(output, {model.name: audit(graph)}, with_notes=True)
 
 
 def _document(graph: Graph) -> dict[str, object]:
