@@ -65,6 +65,7 @@ def _sections(target: Target) -> list[tuple[str, list[tuple[str, str]]]]:
         ("core", target.core),
         ("flash", target.flash),
         ("sram", target.sram),
+        *((f"bank {name}", bank) for name, bank in target.banks.items()),
         ("platform", target.platform),
         *((f"engine {name}", support) for name, support in target.engines.items()),
         ("emulator", target.emulator),

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from edgekit.results import (
     BankUse,
+    BankVerdict,
     Basis,
     LatencySummary,
     Plan,
@@ -126,7 +127,35 @@ def _plan(plan: Plan) -> str:
                 numeric="lr",
             )
         )
+    if len(plan.banks) > 1:
+        blocks.append("**By bank**, with the arena in it:")
+        blocks.append(_banks(plan.banks))
     return "\n\n".join(blocks)
+
+
+def _banks(banks: Sequence[BankVerdict]) -> str:
+    return table(
+        ("bank", "total, bytes", "framework", "stack", "arena", "other data", "left", "verdict"),
+        [
+            (
+                bank.title,
+                *(
+                    str(size)
+                    for size in (
+                        bank.total_bytes,
+                        bank.framework_bytes,
+                        bank.stack_bytes,
+                        bank.arena_bytes,
+                        bank.other_bytes,
+                        bank.slack_bytes,
+                    )
+                ),
+                bank.verdict + (f"; takes {bank.needs}" if bank.needs else ""),
+            )
+            for bank in banks
+        ],
+        numeric="lrrrrrr",
+    )
 
 
 def slack_text(bank: BankUse) -> str:

@@ -6,6 +6,7 @@ import dataclasses
 
 import pytest
 
+from edgekit.plan.budget import bank_verdicts
 from edgekit.report.markdown import render_markdown, table
 from edgekit.results import (
     ArenaPlan,
@@ -20,6 +21,7 @@ from edgekit.results import (
     VariantResult,
     Verification,
 )
+from edgekit.targets import load_target
 
 
 def bank(name, used, usable):
@@ -62,6 +64,18 @@ def test_a_run_that_only_planned_has_no_figures_of_later_stages(run):
     assert "## Verification" not in text
     assert "**100 B too many.**" in text
     assert "3000 B left." in text
+
+
+def test_several_banks_are_shown_with_their_verdicts(run, plan):
+    assert "By bank" not in render_markdown(run)
+    banks = bank_verdicts(load_target("esp32s3"), 270_000, 5_000)
+    text = render_markdown(dataclasses.replace(run, plan=dataclasses.replace(plan, banks=banks)))
+    (main, psram) = (
+        next(line for line in text.splitlines() if line.startswith(f"| {title} |"))
+        for title in ("SRAM", "PSRAM")
+    )
+    assert "does not fit" in main
+    assert "fits in slow memory; takes a module with PSRAM" in psram
 
 
 def test_instructions_are_never_called_time(run):
