@@ -24,6 +24,7 @@ _VERBS: Mapping[str, str] = {
     "inspect": "Show what is in a .tflite file.",
     "check": "Say whether a model fits a target, before flashing.",
     "optimize": "Plan the arena of a model anew, in a copy that needs less memory.",
+    "arena": "Itemise the memory that a model takes in TFLM, to the byte.",
     "generate": "Write the firmware project for a model and a target.",
     "build": "Build a generated project; compare the linked sizes with the plan.",
     "flash": "Flash a built project onto a board.",

@@ -363,13 +363,23 @@ def _output_shape(node: Node) -> Prepared:
     return Prepared(persistent=(_INT * (1 + len(node.outputs[0].shape)),))
 
 
-def _if_int8(size_bytes: int) -> Callable[[Node], Prepared]:
-    def rule(node: Node) -> Prepared:
-        image = node.input(0)
-        is_int8 = image is not None and image.dtype is DType.INT8
-        return Prepared(persistent=(size_bytes,) if is_int8 else ())
+def _log_softmax(node: Node) -> Prepared:
+    return _if_int8(node, 40 if node.build.is_host else 28)
 
-    return rule
+
+def _cumsum(node: Node) -> Prepared:
+    return _if_int8(node, 36)
+
+
+def _if_int8(node: Node, size_bytes: int) -> Prepared:
+    image = node.input(0)
+    is_int8 = image is not None and image.dtype is DType.INT8
+    return Prepared(persistent=(size_bytes,) if is_int8 else ())
+
+
+def _embedding_lookup(node: Node) -> Prepared:
+    """Return the output's dimensions, then a float and a size_t."""
+    return Prepared(persistent=(*_output_shape(node).persistent, 2 * node.build.sizes.pointer))
 
 
 _PREPARE: Mapping[str, Callable[[Node], Prepared]] = {
@@ -378,15 +388,18 @@ _PREPARE: Mapping[str, Callable[[Node], Prepared]] = {
     "BATCH_MATMUL": _batch_matmul,
     "CONCATENATION": _concatenation,
     "CONV_2D": _conv_2d,
-    "CUMSUM": _if_int8(36),
+    "CUMSUM": _cumsum,
     "DEPTH_TO_SPACE": _output_shape,
     "DEPTHWISE_CONV_2D": _depthwise_conv_2d,
+    "EMBEDDING_LOOKUP": _embedding_lookup,
     "FULLY_CONNECTED": _fully_connected,
     "GATHER": _output_shape,
     "GATHER_ND": _output_shape,
-    "LOG_SOFTMAX": _if_int8(28),
+    "L2_POOL_2D": _output_shape,
+    "LOG_SOFTMAX": _log_softmax,
     "MEAN": _mean,
     "MIRROR_PAD": _mirror_pad,
+    "REDUCE_ALL": _reduce,
     "REDUCE_MAX": _reduce,
     "REDUCE_MIN": _reduce,
     "SOFTMAX": _softmax,

@@ -179,7 +179,7 @@ class _Walk:
         memory.persist("memory planner", sizes.planner, sizes.pointer)
         memory.persist("allocator", sizes.allocator, sizes.pointer)
         variables = len(_variable_names(self._nodes.values()))
-        if variables or self._build.is_host:
+        if variables:
             aligned = ARENA_ALIGNMENT_BYTES
             memory.persist("resource variables", sizes.variables, aligned)
             memory.persist("resource variables, each", sizes.variable * variables, aligned)

@@ -76,9 +76,9 @@ RECORDING_64 = CoreSizes(
     pointer=8,
     arena_allocator=104,
     planner=72,
-    allocator=248,
+    allocator=272,
     data_allocator=16,
-    subgraph=16,
+    subgraph=24,
     eval_tensor=24,
     node=64,
     tensor=64,
@@ -94,8 +94,8 @@ RECORDING_64 = CoreSizes(
 
 Source:
     tflite-micro 90b983c: sizeof of each, compiled by g++ for x86-64 with
-    TF_LITE_STATIC_MEMORY; RecordingMicroAllocator and RecordingSingleArenaBufferAllocator
-    in place of the plain ones.
+    TF_LITE_STATIC_MEMORY and USE_TFLM_COMPRESSION; RecordingMicroAllocator and
+    RecordingSingleArenaBufferAllocator in place of the plain ones.
 """
 
 INIT_BYTES: Mapping[str, tuple[int, int]] = {
@@ -104,6 +104,7 @@ INIT_BYTES: Mapping[str, tuple[int, int]] = {
     "AVERAGE_POOL_2D": (32, 36),
     "BATCH_MATMUL": (16, 36),
     "CALL_ONCE": (8, 8),
+    "CIRCULAR_BUFFER": (8, 8),
     "CONCATENATION": (24, 24),
     "CONV_2D": (56, 60),
     "DEPTHWISE_CONV_2D": (56, 60),
@@ -115,6 +116,7 @@ INIT_BYTES: Mapping[str, tuple[int, int]] = {
     "GREATER": (32, 32),
     "GREATER_EQUAL": (32, 32),
     "HARD_SWISH": (20, 20),
+    "IF": (8, 8),
     "L2_NORMALIZATION": (4, 4),
     "LEAKY_RELU": (24, 24),
     "LESS": (32, 32),
@@ -129,6 +131,7 @@ INIT_BYTES: Mapping[str, tuple[int, int]] = {
     "PADV2": (56, 56),
     "PRELU": (28, 28),
     "QUANTIZE": (32, 32),
+    "REDUCE_ALL": (44, 44),
     "REDUCE_MAX": (44, 44),
     "REDUCE_MIN": (44, 44),
     "RELU": (28, 28),
@@ -146,6 +149,7 @@ INIT_BYTES: Mapping[str, tuple[int, int]] = {
     "TRANSPOSE_CONV": (72, 76),
     "UNIDIRECTIONAL_SEQUENCE_LSTM": (688, 912),
     "VAR_HANDLE": (4, 4),
+    "WHILE": (8, 8),
 }
 """sizeof the kernel's OpData: (reference, CMSIS-NN). Kernels not listed have none."""
 
@@ -223,7 +227,16 @@ Source:
     constant that each kernel's Init hands to AllocatePersistentBuffer, and sizeof.
 """
 
-INIT_BYTES_64: Mapping[str, int] = {}
+INIT_BYTES_64: Mapping[str, int] = {
+    "ASSIGN_VARIABLE": 4,
+    "BATCH_MATMUL": 32,
+    "CONCATENATION": 80,
+    "CONV_2D": 80,
+    "DEPTHWISE_CONV_2D": 80,
+    "FULLY_CONNECTED": 72,
+    "SOFTMAX": 80,
+    "TRANSPOSE_CONV": 88,
+}
 """sizeof the kernel's OpData on x86-64, where it differs from a 32-bit target's.
 
 Source:
@@ -231,9 +244,13 @@ Source:
     requested for a model of the one operator.
 """
 
-OPTIONS_STRUCT_64: Mapping[str, tuple[int, int]] = {"VAR_HANDLE": (16, 8)}
+OPTIONS_STRUCT_64: Mapping[str, tuple[int, int]] = {
+    "FULLY_CONNECTED": (32, 8),
+    "VAR_HANDLE": (16, 8),
+}
 """Parsed options whose size and alignment differ from those with four-byte enums.
 
 Source:
-    tflite-micro 90b983c, builtin_op_data.h: sizeof compiled by g++ for x86-64.
+    tflite-micro 90b983c, builtin_op_data.h: sizeof compiled by g++ for x86-64; of
+    FULLY_CONNECTED, what the tails of models with it leave for it.
 """
