@@ -10,9 +10,10 @@ import click
 
 from edgekit.cli.check_operators import audit_model, refusal_code, show_findings
 from edgekit.cli.check_view import show_matrix, show_plan, show_verdicts
+from edgekit.cli.check_witness import hear_witness, show_witness
 from edgekit.cli.output import Output, output_options
 from edgekit.engines import plan_engines, with_suggestions
-from edgekit.errors import DoesNotFitError, InputError, UnsupportedModelError
+from edgekit.errors import DoesNotFitError, InputError, UnsupportedModelError, VerificationError
 from edgekit.graph import Graph
 from edgekit.model.reader import read_model
 from edgekit.results import Plan
@@ -32,11 +33,13 @@ EVERY_TARGET = "all"
     help="A target, repeatable, or 'all'. Default: all.",
 )
 @click.option("--engine", "-e", help="tflm or aot. Default: each that the target has.")
+@click.option("--witness", is_flag=True, help="Show TFLM's own arena on this computer beside ours.")
 @output_options
 def command(
     models: tuple[Path, ...],
     targets: tuple[str, ...],
     engine: str | None,
+    witness: bool,
     as_json: bool,
     quiet: bool,
 ) -> int:
@@ -62,6 +65,9 @@ def command(
     audits = {name: audit_model(graph, chosen, engine) for name, (graph, _) in graphs.items()}
     codes = {name: _exit_code(of_model, every=named) for name, of_model in plans.items()}
     exit_code = _worst(codes.values())
+    testimonies = hear_witness(graphs) if witness else ()
+    if exit_code == 0 and any(item.agrees is False for item in testimonies):
+        exit_code = VerificationError.exit_code
     everything = [plan for of_model in plans.values() for plan in of_model]
     output.document(
         "check",
@@ -78,12 +84,14 @@ def command(
             }
             for name, (graph, path) in graphs.items()
         ],
+        witness=testimonies,
         matrix=[_cell(plan) for plan in everything],
         plans=everything,
     )
     if not as_json and not quiet:
         _show(output, plans, named=named)
         show_findings(output, audits)
+        show_witness(output, testimonies)
     return exit_code
 
 
