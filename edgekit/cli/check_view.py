@@ -102,7 +102,7 @@ def _show_parts(output: Output, plan: Plan) -> None:
     for bank in (plan.flash, plan.sram):
         output.table(
             f"{bank.bank}: {format_bytes(bank.used_bytes)} of {format_bytes(bank.usable_bytes)}"
-            f" usable, {_slack(bank.slack_bytes)}",
+            f" usable, {_slack(bank.slack_bytes)}{_doubt(bank)}",
             ("part", "bytes", "", "note"),
             _bank_rows(bank),
             numeric="lr",
@@ -192,6 +192,13 @@ def _change(size_bytes: int | None) -> str:
 
 def _slack(slack_bytes: int) -> str:
     return f"{slack_bytes} B left" if slack_bytes >= 0 else f"{-slack_bytes} B too many"
+
+
+def _doubt(bank: BankUse) -> str:
+    """Say where the estimates' margin is larger than what is left, or what is in excess."""
+    if abs(bank.slack_bytes) >= bank.margin_bytes:
+        return ""
+    return f" (within the estimates' ± {bank.margin_bytes} B)"
 
 
 def _bank_rows(bank: BankUse) -> list[tuple[str, str, str, str]]:

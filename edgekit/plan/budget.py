@@ -8,6 +8,7 @@ from edgekit.findings import OperatorSupport
 from edgekit.graph import Graph
 from edgekit.plan.flash import tflm_flash
 from edgekit.plan.op_support import target_support, tflm_problems
+from edgekit.plan.tflm_kernels import TflmBuild
 from edgekit.plan.tflm_overhead import TflmArena, tflm_arena, tflm_build
 from edgekit.plan.work import macs
 from edgekit.results import ArenaPlan, BankUse, BankVerdict, Basis, Item, Plan, Problem
@@ -52,7 +53,7 @@ def tflm_plan(graph: Graph, target: Target, *, model: str) -> Plan:
     """
     support = target_support(graph, target)
     build = tflm_build(target)
-    arena = tflm_arena(graph, build)
+    arena = _arena(graph, build)
     operators = sum(len(subgraph.operators) for subgraph in graph.subgraphs)
     margin_bytes = align_up(_ARENA_MARGIN_BYTES + _ARENA_MARGIN_BYTES_EACH * operators, 16)
     return make_plan(
@@ -71,6 +72,21 @@ def tflm_plan(graph: Graph, target: Target, *, model: str) -> Plan:
         problems=tflm_problems(graph, target, support),
         operators=support,
     )
+
+
+_last: tuple[Graph, dict[TflmBuild, TflmArena]] | None = None
+"""The arenas of the graph that was planned last: a check asks for each of a dozen targets,
+and many of them compile TFLM alike."""
+
+
+def _arena(graph: Graph, build: TflmBuild) -> TflmArena:
+    global _last
+    if _last is None or _last[0] is not graph:
+        _last = (graph, {})
+    arenas = _last[1]
+    if build not in arenas:
+        arenas[build] = tflm_arena(graph, build)
+    return arenas[build]
 
 
 def make_plan(

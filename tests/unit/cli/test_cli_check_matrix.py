@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -10,10 +11,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from builders import make_plan
 from tflite_writer import ModelWriter
 from tiny_models import tiny_float_model, tiny_int8_model
 
+from edgekit.cli.check_view import show_plan
 from edgekit.cli.main import main
+from edgekit.cli.output import Output
+from edgekit.results import BankUse, Basis, Item
 from edgekit.targets import load_target, target_names
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -227,3 +232,12 @@ def test_check_answers_at_once(shared_models: Path, target: str, seconds: float)
     """Processor time, so that what else this computer does is left out."""
     model = shared_models / "ic01_int8.tflite"
     assert cpu_seconds("check", str(model), "--target", target) < seconds
+
+
+@pytest.mark.parametrize(("slack_bytes", "is_said"), [(90, True), (-90, True), (110, False)])
+def test_slack_within_the_estimates_margin_is_said(capsys, slack_bytes, is_said):
+    item = Item(name="code", size_bytes=1000, basis=Basis.ESTIMATED, margin_bytes=100)
+    bank = BankUse(bank="flash", items=(item,), usable_bytes=1000 + slack_bytes)
+    plan = dataclasses.replace(make_plan(), flash=bank)
+    show_plan(Output(as_json=False, quiet=False), plan)
+    assert ("within the estimates' ± 100 B" in capsys.readouterr().out) == is_said
