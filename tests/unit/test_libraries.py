@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
+from pathlib import Path
 
 import pytest
 
 from edgekit.errors import TargetError
 from edgekit.libraries import (
     NUMBER_KINDS,
+    BrokenOperator,
     Library,
+    LibraryOperator,
+    PerChannelFullyConnected,
     all_libraries,
     library_names,
     load_library,
     parse_library,
 )
 from edgekit.targets import load_target, target_names
+
+PROJECT = Path(__file__).resolve().parents[2]
 
 RECORD = """
 title = "A library 1.0"
@@ -152,3 +159,21 @@ def test_every_target_refers_to_a_record_that_has_its_kernels_and_processor() ->
                 library = load_library(engine.library)
                 assert engine.kernels in library.kernels
                 assert target.core.architecture in library.architectures
+
+
+def test_every_key_is_in_the_guide_to_adding_a_library() -> None:
+    guide = (PROJECT / "docs" / "adding-a-library.md").read_text(encoding="utf-8")
+    tables = {
+        "per_channel_fully_connected": PerChannelFullyConnected,
+        "operators": LibraryOperator,
+        "broken_operators": BrokenOperator,
+    }
+    for field in dataclasses.fields(Library):
+        if field.name in tables:
+            path = field.name
+            if path != "per_channel_fully_connected":
+                path += ".<operator>"
+            for key in dataclasses.fields(tables[field.name]):
+                assert f"`{path}.{key.name}`" in guide, key.name
+        elif field.name != "name":
+            assert f"| `{field.name}` |" in guide, field.name
