@@ -32,6 +32,9 @@ KERNELS: Mapping[str, TflmBuild] = {
     "reference": TflmBuild(kernels="reference", has_dsp=False, short_enums=True),
     "cmsis-nn": TflmBuild(kernels="cmsis-nn", has_dsp=True, short_enums=True),
     "cmsis-nn without DSP": TflmBuild(kernels="cmsis-nn", has_dsp=False, short_enums=True),
+    "cmsis-nn of 2023": TflmBuild(
+        kernels="cmsis-nn", has_dsp=True, short_enums=True, static_memory=False, is_2023=True
+    ),
 }
 """The sets of kernels whose scratch buffers are known; a plan must serve all of them."""
 

@@ -2,8 +2,9 @@
 
 Placing buffers with fixed lifetimes in the least memory is NP-hard, but no arena can be
 smaller than the most bytes alive in one step, and the search ends when it gets there.
-It tries other orders for the greedy rule, then an exact search that gives up after a
-fixed amount of work, then moves the buffers at the top forwards in the order. Work is
+It tries other orders for the greedy rule and hangs buffers from the bound, then searches
+exactly until a fixed amount of work is done, then moves the buffers at the top forwards
+in the order. Work is
 counted, never timed: the same buffers get the same offsets on every computer.
 """
 
@@ -27,6 +28,9 @@ EXACT_MAX_BUFFERS = 200
 
 CLIMB_WORK = 3_000_000
 """Elementary steps that moving buffers in the order may take: one to two seconds."""
+
+_CEILINGS = 6
+"""Heights, from the bound to the best size known, that buffers are hung from."""
 
 _SEED = 1
 
@@ -210,6 +214,31 @@ class _Search:
             offsets[index] = _lowest_gap(index, self.blocks, self.neighbours[index], offsets)
         return offsets
 
+    def from_both_ends(self, order: Iterable[int], ceiling: int) -> list[int]:
+        """Place the blocks in an order, at the bottom where it is free, else at the top.
+
+        What hangs from a ceiling leaves one gap in the middle, not many: a chain of
+        tensors, each alive with its neighbour only, then takes no more than the bound.
+        """
+        offsets = [-1] * len(self.blocks)
+        for index in order:
+            size = self.blocks[index][0]
+            placed = sorted(
+                (offsets[other], offsets[other] + self.blocks[other][0])
+                for other in self.neighbours[index]
+                if offsets[other] >= 0
+            )
+            lowest, highest, end = -1, -1, 0
+            for start, stop in (*placed, (ceiling, ceiling)):
+                if start - end >= size:
+                    highest = start - size
+                    lowest = end if lowest < 0 else lowest
+                end = max(end, stop)
+            if lowest < 0:
+                lowest = highest = end
+            offsets[index] = highest if lowest else 0
+        return offsets
+
     def try_orders(self) -> None:
         """Try orders other than by size alone."""
         blocks = self.blocks
@@ -230,10 +259,17 @@ class _Search:
             lambda index: (blocks[index][1], -length(index)),
             lambda index: (-blocks[index][2], -length(index)),
         )
-        for key in keys:
-            self.offer(self.in_order(sorted(range(len(blocks)), key=key)))
+        orders = [sorted(range(len(blocks)), key=key) for key in keys]
+        for order in orders:
+            self.offer(self.in_order(order))
             if self.is_done:
                 return
+        for part in range(_CEILINGS):
+            ceiling = self.bound + (self.size - self.bound) * part // _CEILINGS
+            for order in orders:
+                self.offer(self.from_both_ends(order, ceiling))
+                if self.is_done:
+                    return
 
     def climb(self, work: int) -> None:
         """Move a block at the top, or one that it rests on, forwards in the order."""

@@ -46,6 +46,7 @@ def test_operators_are_reordered_where_that_takes_less():
         (4352, 1664),
         (4496, 1808),
         (4496, 1808),
+        (4496, 1808),
     ]
     assert told.stages == [
         "Searching for a smaller placement",

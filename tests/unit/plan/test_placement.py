@@ -101,6 +101,28 @@ def test_the_local_search_alone_gets_there_too():
     assert place(HARD, exact_work=0).size_bytes == 512
 
 
+def chain(sizes):
+    """Return tensors of which each lives until the next one is made."""
+    return [request(size, step, step + 1, step) for step, size in enumerate(sizes)]
+
+
+def test_mobilenets_chain_takes_no_more_than_its_two_largest_neighbours():
+    """MobileNetV1 0.25 at 96 × 96 × 3, int8: MLPerf Tiny's visual wake words."""
+    layers = [(96, 3), (48, 8), (48, 8), (48, 16), (24, 16), (24, 32), (24, 32), (24, 32)]
+    layers += [(12, 32), (12, 64), (12, 64), (12, 64), (6, 64), (6, 128), (6, 128), (3, 256)]
+    requests = chain([side * side * channels for side, channels in layers])
+    placement = place(requests)
+    assert plan_arena(requests).size_bytes == 73_728
+    assert placement.size_bytes == placement.lower_bound_bytes == 55_296
+
+
+@given(st.lists(st.integers(1, 5000), max_size=60))
+def test_every_chain_reaches_its_bound(sizes):
+    placement = place(chain(sizes))
+    assert placement.size_bytes == placement.lower_bound_bytes
+    assert placement.is_optimal
+
+
 def test_the_same_buffers_get_the_same_offsets():
     requests = [request((7 * n) % 31 * 16 + 16, n % 13, n % 13 + n % 5) for n in range(60)]
     assert place(requests) == place(requests)
