@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from edgekit.graph import DType, Operator, Subgraph
-from edgekit.plan.lifetimes import buffer_bytes, is_planned
+from edgekit.plan.lifetimes import buffer_bytes, is_planned, variable_handles
 from edgekit.units import align_up
 
 MAX_STATES = 20_000
@@ -112,8 +112,11 @@ class _Flow:
 
     def __init__(self, subgraph: Subgraph, extra_bytes: Mapping[int, int], alignment: int) -> None:
         operators = subgraph.operators
+        handles = variable_handles(subgraph)
         size = {
-            tensor.index: align_up(buffer_bytes(tensor), alignment) if is_planned(tensor) else 0
+            tensor.index: align_up(buffer_bytes(tensor), alignment)
+            if is_planned(tensor) and tensor.index not in handles
+            else 0
             for tensor in subgraph.tensors
         }
         kept = set(subgraph.outputs)

@@ -23,7 +23,7 @@ from edgekit.model.offline_plan import (
 from edgekit.plan.arena import ARENA_ALIGNMENT_BYTES, live_lower_bound
 from edgekit.plan.lifetimes import BufferRequest, schedule
 from edgekit.plan.operator_order import OrderSearch, search_order
-from edgekit.plan.placement import extent, place, place_online
+from edgekit.plan.placement import extent, find_overlap, place, place_online
 from edgekit.plan.tflm_kernels import TflmBuild
 from edgekit.plan.tflm_overhead import tflm_arena
 from edgekit.progress import Progress, Silence
@@ -98,12 +98,14 @@ def optimise(graph: Graph, *, progress: Progress | None = None) -> OptimisedPlan
 
     Raises:
         InvalidModelError: The model has a plan that is not for its tensors.
-        UnsupportedModelError: It has a plan that places variables too.
+        UnsupportedModelError: It has a plan that places variables too, or in which
+            tensors overlap while they live.
     """
     show = progress or Silence()
     present = _present_plan(graph)
     file_order = tuple(range(len(graph.main.operators)))
     base = _Layout(graph)
+    _refuse_overlap(base, present)
     before = base.sizes(present)
     show.stage("Searching for a smaller placement")
     best = _Candidate(order=file_order, layout=base, offsets=present, sizes=before)
@@ -179,6 +181,23 @@ def _present_plan(graph: Graph) -> tuple[int, ...]:
                 hint="Optimise the model from before that plan was made.",
             )
     return offsets
+
+
+def _refuse_overlap(layout: _Layout, offsets: Sequence[int]) -> None:
+    """Raise where the file's own plan has tensors share bytes while both live.
+
+    Its maker then knew more of the kernels than their order, or it computes nonsense.
+    """
+    fixed = {index: offset for index, offset in enumerate(offsets) if offset != ONLINE}
+    requests = layout.requests["reference"]
+    found = find_overlap(requests, place_online(requests, fixed)) if fixed else None
+    if found is not None:
+        one, other = found
+        raise UnsupportedModelError(
+            f"In the model's {METADATA_NAME} metadata {one.name[:60]!r} and"
+            f" {other.name[:60]!r} overlap while both are in use.",
+            hint="Optimise the model from before that plan was made.",
+        )
 
 
 class _Layout:

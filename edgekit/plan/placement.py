@@ -129,6 +129,21 @@ def extent(
     )
 
 
+def find_overlap(
+    requests: Sequence[BufferRequest],
+    offsets: Sequence[int],
+    alignment: int = ARENA_ALIGNMENT_BYTES,
+) -> tuple[BufferRequest, BufferRequest] | None:
+    """Return two buffers that share bytes while both live; ``None`` if there are none."""
+    blocks = _blocks(requests, alignment)
+    for index, neighbours in enumerate(_neighbours(blocks)):
+        start, end = offsets[index], offsets[index] + blocks[index][0]
+        for other in neighbours:
+            if start < offsets[other] + blocks[other][0] and offsets[other] < end:
+                return requests[index], requests[other]
+    return None
+
+
 def _blocks(requests: Sequence[BufferRequest], alignment: int) -> list[Block]:
     return [
         (align_up(request.size_bytes, alignment), request.first_step, request.last_step)

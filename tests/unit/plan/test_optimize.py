@@ -123,6 +123,24 @@ def test_a_plan_that_places_variables_is_left_to_its_maker():
         optimise(dataclasses.replace(graph, metadata={METADATA_NAME: plan}))
 
 
+def test_a_plan_in_which_living_tensors_overlap_is_left_to_its_maker():
+    data = branches().bytes()
+    offsets = [ONLINE if tensor.is_constant else 16 for tensor in read_graph(data).main.tensors]
+    with pytest.raises(UnsupportedModelError, match="overlap while both are in use") as caught:
+        optimise(read_graph(with_offline_plan(data, offsets)))
+    assert "before that plan was made" in caught.value.hint
+
+
+def test_handles_of_variables_take_no_place():
+    """VAR_HANDLE's output lies in the kernel's own data."""
+    graph = make_graph(
+        [make_tensor((1,), DType.RESOURCE, scale=None), make_tensor((1, 64))],
+        [make_operator("VAR_HANDLE", (), (0,)), make_operator("READ_VARIABLE", (0,), (1,))],
+    )
+    for figure in optimise(graph).figures:
+        assert figure.any_order_bound_bytes == figure.bound_bytes == figure.after_bytes == 64
+
+
 def test_an_order_that_metadata_refer_to_is_kept():
     graph = read_graph(branches().bytes())
     named = dataclasses.replace(graph, metadata={"model_control_dependencies": b"\0"})

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from edgekit.plan.arena import live_lower_bound, plan_arena
 from edgekit.plan.lifetimes import BufferRequest
-from edgekit.plan.placement import extent, place, place_online
+from edgekit.plan.placement import extent, find_overlap, place, place_online
 from edgekit.units import align_up
 
 
@@ -56,6 +56,7 @@ def overlaps(requests, offsets):
 def test_what_holds_of_every_placement(requests):
     placement = place(requests, exact_work=20_000, climb_work=20_000)
     assert overlaps(requests, placement.offsets) == []
+    assert find_overlap(requests, placement.offsets) is None
     assert all(offset >= 0 and offset % 16 == 0 for offset in placement.offsets)
     assert placement.size_bytes == extent(requests, placement.offsets)
     assert placement.lower_bound_bytes == live_lower_bound(requests)
@@ -170,6 +171,12 @@ def test_what_is_fixed_stays_and_the_rest_goes_around_it(requests, data):
     offsets = place_online(requests, fixed)
     assert all(offsets[index] == offset for index, offset in fixed.items())
     assert overlaps(requests, offsets) == []
+
+
+def test_an_overlap_is_found():
+    requests = [request(32, 0, 1, 0), request(32, 1, 2, 1), request(32, 2, 3, 2)]
+    assert find_overlap(requests, (0, 32, 0)) is None
+    assert find_overlap(requests, (0, 16, 64)) == (requests[0], requests[1])
 
 
 def test_fixed_buffers_may_overlap_and_the_others_go_above_the_higher():
