@@ -15,6 +15,7 @@ import numpy as np
 from tflite_writer import ModelWriter
 
 from edgekit.graph import DType
+from edgekit.model.offline_plan import METADATA_NAME, ONLINE, encode_offline_plan
 
 I8, I16, I32, F32, BOOL = DType.INT8, DType.INT16, DType.INT32, DType.FLOAT32, DType.BOOL
 
@@ -57,13 +58,20 @@ class Maker:
         index = self.model.input(shape, dtype, scale=factor, zero_point=point)
         return Value(index=index, shape=tuple(shape), dtype=dtype)
 
-    def constant(
-        self, shape: Sequence[int], dtype: DType, scales: int = 0, axis: int = 0
-    ) -> int:
+    def constant(self, shape: Sequence[int], dtype: DType, scales: int = 0, axis: int = 0) -> int:
         """Add a constant of zeros, per channel if ``scales`` is more than one."""
         scale = [1 / 128] * scales if scales else None
         values = np.zeros(tuple(shape), _NUMPY[dtype])
         return self.model.constant(values, scale=scale, axis=axis)
+
+    def weights(self, shape: Sequence[int], dtype: DType, scales: int, axis: int = 0) -> int:
+        """Add a constant of zeros; of 8 bits an element, sometimes of 4."""
+        if dtype is not I8 or scales != 1 or self.flip(0.85):
+            return self.constant(shape, dtype, scales, axis)
+        index = self.model.tensor(shape, DType.INT4, scale=1 / 128)
+        size = -(-math.prod(shape) // 2)
+        self.model.model.subgraphs[-1].tensors[index].buffer = self.model.buffer(bytes(size))
+        return index
 
     def numbers(self, values: Sequence[int]) -> int:
         return self.model.constant(np.array(values, np.int32))
@@ -177,7 +185,8 @@ def _convolution(maker: Maker, value: Value, name: str) -> Sequence[Value] | Non
         shape, axis, extra = (1, height, width, filters), 3, {"depth_multiplier": multiplier}
     per_channel = filters if maker.flip(0.8) else 1
     scales = 0 if weights is F32 else per_channel
-    kernel = maker.constant(shape, weights, scales, axis)
+    narrow = value.dtype is I8
+    kernel = (maker.weights if narrow else maker.constant)(shape, weights, scales, axis)
     bias = maker.bias(value, filters, max(scales, 1))
     spread = [(size - 1) * dilation + 1 for size in (height, width)]
     result = maker.tensor(
@@ -259,20 +268,23 @@ def _fully_connected(maker: Maker, value: Value, name: str) -> Sequence[Value] |
     units = maker.upto(20)
     weights = F32 if value.dtype is F32 else I8
     scales = 0 if weights is F32 else units if maker.flip(0.3) and value.dtype is I8 else 1
-    kernel = maker.constant((units, depth), weights, scales)
+    narrow = value.dtype is I8
+    kernel = (maker.weights if narrow else maker.constant)((units, depth), weights, scales)
     bias = maker.bias(value, units, max(scales, 1))
     shape = (*value.shape[:-1], units) if keep else (value.shape[0], units)
     result = maker.tensor(shape, value.dtype)
-    maker.op(
-        name, [value.index, kernel, bias], [result], version=4, keep_num_dims=keep
-    )
+    maker.op(name, [value.index, kernel, bias], [result], version=4, keep_num_dims=keep)
     return [result]
 
 
-@_rule("ADD", "SUB", "MUL", "DIV", "SQUARED_DIFFERENCE", "MAXIMUM", "MINIMUM", "FLOOR_DIV", "FLOOR_MOD")
+@_rule(
+    "ADD", "SUB", "MUL", "DIV", "SQUARED_DIFFERENCE", "MAXIMUM", "MINIMUM", "FLOOR_DIV", "FLOOR_MOD"
+)
 def _binary(maker: Maker, value: Value, name: str) -> Sequence[Value] | None:
     floats = {"DIV": (I8, F32), "FLOOR_DIV": (F32,), "FLOOR_MOD": (F32,)}
-    if value.dtype not in floats.get(name, (I8, I16, F32) if name in ("ADD", "SUB", "MUL") else (I8, F32)):
+    if value.dtype not in floats.get(
+        name, (I8, I16, F32) if name in ("ADD", "SUB", "MUL") else (I8, F32)
+    ):
         return None
     if maker.flip():
         other = value.index
@@ -360,7 +372,9 @@ def _reshape(maker: Maker, value: Value, name: str) -> Sequence[Value] | None:
         result = maker.tensor(value.shape[1:], value.dtype)
         maker.op(name, [value.index], [result], squeeze_dims=[0])
     else:
-        shape = (value.shape[0], value.count // value.shape[0]) if maker.flip() else (1, 1, value.count)
+        shape = (
+            (value.shape[0], value.count // value.shape[0]) if maker.flip() else (1, 1, value.count)
+        )
         result = maker.tensor(shape, value.dtype)
         inputs = [value.index, maker.numbers(shape)] if maker.flip(0.8) else [value.index]
         maker.op(name, inputs, [result], new_shape=list(shape))
@@ -618,9 +632,7 @@ def _svdf(maker: Maker, value: Value, name: str) -> Sequence[Value] | None:
         np.zeros(units, np.float32 if is_float else np.int32),
         scale=None if is_float else 1 / 32768**2,
     )
-    state = model.variable(
-        (batch, filters * memory), F32 if is_float else I16, scale=state_scale
-    )
+    state = model.variable((batch, filters * memory), F32 if is_float else I16, scale=state_scale)
     result = maker.tensor((batch, units), value.dtype)
     maker.op(name, [value.index, feature, time, bias, state], [result], rank=rank)
     return [result]
@@ -631,7 +643,9 @@ def _lstm(maker: Maker, value: Value, name: str) -> Sequence[Value] | None:
     if value.dtype not in (I8, I16, F32) or len(value.shape) != 3 or value.count > 1000:
         return None
     time_major = maker.flip(0.3)
-    (steps, batch, depth) = value.shape if time_major else (value.shape[1], value.shape[0], value.shape[2])
+    (steps, batch, depth) = (
+        value.shape if time_major else (value.shape[1], value.shape[0], value.shape[2])
+    )
     hidden = maker.upto(7)
     is_float = value.dtype is F32
     model = maker.model
@@ -678,7 +692,17 @@ def random_model(seed: int, *, operators: int = 6) -> bytes:
         _branch(maker, values[-1])
     elif ending < 0.2:
         _variables(maker, values[-1])
+    if random.random() < 0.15:
+        _plan_offline(maker)
     return maker.model.bytes()
+
+
+def _plan_offline(maker: Maker) -> None:
+    """Bring a plan along that places some of the tensors, as senseless as it may be."""
+    tensors = [tensor for graph in maker.model.model.subgraphs for tensor in graph.tensors]
+    offsets = [16 * maker.random.randint(0, 99) if maker.flip(0.4) else ONLINE for _ in tensors]
+    data = encode_offline_plan(offsets, subgraphs=len(maker.model.model.subgraphs))
+    maker.model.metadata(METADATA_NAME, data)
 
 
 def single(name: str, shape: Sequence[int], dtype: DType, seed: int = 0) -> bytes | None:
@@ -742,7 +766,9 @@ def _branch(maker: Maker, value: Value) -> None:
             continue
         outer = maker.tensor(value.shape, value.dtype)
         if value.dtype in (I8, I16, F32):
-            maker.op(maker.random.choice(("RELU", "LOGISTIC", "CONCATENATION")), [inner.index], [outer])
+            maker.op(
+                maker.random.choice(("RELU", "LOGISTIC", "CONCATENATION")), [inner.index], [outer]
+            )
             model.output(outer.index)
         else:
             model.output(inner.index)
@@ -769,5 +795,7 @@ def _variables(maker: Maker, value: Value) -> None:
     model.output(new.index)
     model.subgraph("once")
     (factor, point) = _SCALE.get(value.dtype, (None, 0))
-    zeros = model.constant(np.zeros(value.shape, _NUMPY[value.dtype]), scale=factor, zero_point=point)
+    zeros = model.constant(
+        np.zeros(value.shape, _NUMPY[value.dtype]), scale=factor, zero_point=point
+    )
     model.op("ASSIGN_VARIABLE", [handle(), zeros], [])

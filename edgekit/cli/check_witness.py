@@ -12,7 +12,7 @@ from edgekit.graph import Graph
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Testimony:
+class WitnessFigures:
     """One model's arena with 64-bit structures: as planned here, and as TFLM recorded it.
 
     ``refused`` says why TFLM did not load the model; there are no figures of its then.
@@ -37,7 +37,7 @@ class Testimony:
         )
 
 
-def hear_witness(models: Mapping[str, tuple[Graph, Path]]) -> tuple[Testimony, ...]:
+def hear_witness(models: Mapping[str, tuple[Graph, Path]]) -> tuple[WitnessFigures, ...]:
     """Load the models into TFLM's recording interpreter, and plan the same arena here.
 
     Raises:
@@ -48,12 +48,12 @@ def hear_witness(models: Mapping[str, tuple[Graph, Path]]) -> tuple[Testimony, .
     from edgekit.plan.tflm_overhead import tflm_arena
 
     recorded = record_allocations([path.read_bytes() for _, path in models.values()])
-    testimonies = []
+    figures = []
     for (name, (graph, _)), heard in zip(models.items(), recorded, strict=True):
         planned = tflm_arena(graph, HOST_BUILD)
         is_refused = isinstance(heard, EdgeKitError)
-        testimonies.append(
-            Testimony(
+        figures.append(
+            WitnessFigures(
                 model=name,
                 planned_head_bytes=planned.head_bytes,
                 planned_tail_bytes=planned.tail_bytes,
@@ -63,20 +63,20 @@ def hear_witness(models: Mapping[str, tuple[Graph, Path]]) -> tuple[Testimony, .
                 refused=heard.message if is_refused else "",
             )
         )
-    return tuple(testimonies)
+    return tuple(figures)
 
 
-def show_witness(output: Output, testimonies: tuple[Testimony, ...]) -> None:
+def show_witness(output: Output, figures: tuple[WitnessFigures, ...]) -> None:
     """Print both figures side by side, and warn where they differ."""
-    if not testimonies:
+    if not figures:
         return
     output.table(
         "The arena on this computer (64-bit structures): ours, and TFLM's recording interpreter's",
         ("model", "", "head", "tail", "total"),
-        [row for item in testimonies for row in _rows(item)],
+        [row for item in figures for row in _rows(item)],
         numeric="llrrr",
     )
-    for item in testimonies:
+    for item in figures:
         if item.agrees is False:
             output.warn(
                 f"{item.model}: TFLM's recording interpreter disagrees. Another version of "
@@ -84,7 +84,7 @@ def show_witness(output: Output, testimonies: tuple[Testimony, ...]) -> None:
             )
 
 
-def _rows(item: Testimony) -> list[tuple[str, str, str, str, str]]:
+def _rows(item: WitnessFigures) -> list[tuple[str, str, str, str, str]]:
     def row(model: str, who: str, head: int, tail: int) -> tuple[str, str, str, str, str]:
         return (model, who, f"{head:,}", f"{tail:,}", f"{head + tail:,}")
 

@@ -206,9 +206,13 @@ def _depthwise_conv_2d(node: Node) -> Prepared:
         and channels == image.shape[3]
         and image.shape[0] == 1
         and not dilated
-        and (node.build.is_2023 or not (height == width == 3 and top <= 1 and left <= 1))
     )
-    scratch_bytes = 2 * channels * height * width if optimised and node.build.has_dsp else 0
+    if kernel.dtype is DType.INT4:  # one path, with DSP instructions or without
+        takes = optimised
+    else:
+        is_small = height == width == 3 and top <= 1 and left <= 1
+        takes = optimised and node.build.has_dsp and (node.build.is_2023 or not is_small)
+    scratch_bytes = 2 * channels * height * width if takes else 0
     return Prepared(
         persistent=per_channel,
         scratch=(scratch_bytes,) if scratch_bytes else (),
@@ -229,6 +233,7 @@ def _fully_connected(node: Node) -> Prepared:
             scratch = (weights.element_count,)
     elif (
         image.dtype is DType.INT8
+        and weights.dtype is not DType.INT4
         and len(node.outputs[0].shape) > 2
         and weights.shape[-1] % 4 == 0
         and not per_channel
@@ -290,8 +295,10 @@ def _transpose_conv(node: Node) -> Prepared:
     (out_channels, height, width, in_channels) = kernel.shape
     output = node.outputs[0].element_count
     scratch: tuple[int, ...] = ()
+    bias = node.input(3)
     if image.dtype is DType.INT16:
-        scratch = (8 * output,)
+        wide = (8 * bias.element_count,) if bias is not None and bias.dtype is DType.INT16 else ()
+        scratch = (8 * output, *wide)
     elif image.dtype is DType.INT8 and (node.build.is_2023 or not node.build.is_cmsis):
         scratch = (_INT * output,)
     elif image.dtype is DType.INT8:
