@@ -19,6 +19,8 @@ Planner = Callable[[Graph, Target, str], Plan]
 """Plans a graph for a target with one of its engines."""
 
 _OTHER_TARGETS = 3
+_SEARCHED_OPERATORS = 200
+"""In how large a model a better placement is searched for: it takes up to half a second."""
 _STEPS = ((1, 2), (3, 4), (1, 4))
 """The share of an input's height and width to try: a half, and what that leads to."""
 
@@ -84,8 +86,15 @@ def _engines(
         made = planner(graph, target, engine) if engine != base.engine else base
         is_less = not base.runs or made.shortage_bytes < base.shortage_bytes
         if made.runs and (made.fits or is_less):
-            found.append(_suggestion("engine", f"{also}Use the {engine} engine.", made, plan))
+            message = f"{also}Use the {engine} engine.{_without_project(target, engine)}"
+            found.append(_suggestion("engine", message, made, plan))
     return found
+
+
+def _without_project(target: Target, engine: str) -> str:
+    if target.engines[engine].template:
+        return ""
+    return f" EdgeKit makes no project with {engine} for that board yet."
 
 
 def _placement(
@@ -93,6 +102,8 @@ def _placement(
 ) -> list[Suggestion]:
     """Return what TFLM's arena takes with the best plan of it written into the model."""
     if not base.runs or base.engine != "tflm" or base.arena_excess_bytes == 0:
+        return []
+    if sum(len(subgraph.operators) for subgraph in graph.subgraphs) > _SEARCHED_OPERATORS:
         return []
     # The search takes a while, and is not for models that fit.
     from edgekit.model.offline_plan import METADATA_NAME, encode_offline_plan
@@ -192,6 +203,7 @@ def _targets(
             made = planner(graph, other, engine)
             if made.fits:
                 message = f"{also}Use {other.title} ({other.name}) with {engine}."
+                message += _without_project(other, engine)
                 found.append(_suggestion("target", message, made, plan))
                 break
         if len(found) == _OTHER_TARGETS:

@@ -215,3 +215,20 @@ def test_a_refused_model_has_no_changes_where_nothing_was_laid_out(engine: str) 
     before = plan(graph, make_target(), engine)
     way = ways(graph, make_target(), engine)["int8"]
     assert (way.arena_change_bytes is None) == (before.arena_bytes == 0)
+
+
+def test_an_engine_without_a_project_for_the_board_is_said_to_have_none() -> None:
+    graph = conv_model()
+    target = tight(graph)
+    planned = replace(target.engines["aot"], template="")
+    planning = replace(target, engines={**target.engines, "aot": planned})
+    assert "makes no project" not in ways(graph, target)["engine"].message
+    assert "makes no project with aot" in ways(graph, planning)["engine"].message
+
+
+def test_no_placement_is_searched_for_in_a_huge_model() -> None:
+    """The search would take longer than an answer may."""
+    tensors = [make_tensor((1, 64)) for _ in range(302)]
+    chain = [make_operator("RELU", [index], [index + 1]) for index in range(301)]
+    graph = make_graph(tensors, chain)
+    assert "placement" not in ways(graph, tight(graph))
