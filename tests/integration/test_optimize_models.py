@@ -6,11 +6,13 @@ import json
 
 import pytest
 from planned_models import branches, skips
+from random_graphs import random_model
 from tflite_writer import ModelWriter
 
 from edgekit.cli.main import main
-from edgekit.errors import VerificationError
+from edgekit.errors import EdgeKitError, UnsupportedModelError, VerificationError
 from edgekit.graph import DType
+from edgekit.model.interpreters import Engine, ModelJob, run_models
 from edgekit.model.offline_plan import ONLINE
 from edgekit.model.proof import prove_same, random_inputs
 from edgekit.model.reader import read_graph
@@ -114,6 +116,30 @@ def test_a_plan_that_takes_more_is_found_out():
     ]
     with pytest.raises(VerificationError, match="takes an arena of"):
         prove_same(data, with_offline_plan(data, offsets), random_inputs(graph, 2))
+
+
+def test_random_operators_compute_the_same_after_planning():
+    """Whatever gains, in one child; what TFLM refuses, it refuses before and after."""
+    jobs = []
+    for seed in range(80):
+        data = random_model(seed)
+        graph = read_graph(data)
+        try:
+            plan, changed = optimised(data)
+        except UnsupportedModelError:  # its own plan is senseless
+            continue
+        if plan.gain_bytes:
+            inputs = random_inputs(graph, 3)
+            jobs += [ModelJob(model=model, inputs=inputs) for model in (data, changed)]
+    results = run_models(jobs, Engine.MICRO, timeout_seconds=60.0)
+    ran = 0
+    for before, after in zip(results[::2], results[1::2], strict=True):
+        if isinstance(before, EdgeKitError):
+            assert isinstance(after, EdgeKitError)
+        else:
+            assert after == before
+            ran += 1
+    assert ran > 10
 
 
 def test_no_reference_model_gets_worse_and_each_has_its_bound(shared_models):
