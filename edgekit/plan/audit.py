@@ -238,8 +238,9 @@ def _unaligned(_: Graph, number: int, subgraph: Subgraph) -> Iterator[Finding]:
             severity=Severity.NOTE,
             message=f"{_count(loose, 'constant')} not at a multiple of {BUFFER_ALIGNMENT_BYTES} "
             f"bytes (the first is {first.name!r} at byte {first.file_offset} of the file), as "
-            "the format asks: vector instructions read them slower, or not at all.",
-            hint="Convert the original model again with a current TensorFlow.",
+            "the format asks: vector instructions may read them slower.",
+            hint="Nothing needs doing: TensorFlow's converter writes many models so, and every "
+            "element is where a processor can read it.",
             subgraph=number,
             tensors=_names(loose),
         )

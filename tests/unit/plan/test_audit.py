@@ -209,7 +209,8 @@ def test_constants_at_odd_places_of_the_file_are_found(
     assert (finding.code, finding.severity) == ("unaligned-buffers", severity)
     assert "'odd'" in finding.message
     assert f"byte {offset} of the file" in finding.message
-    assert "onvert the original model again" in finding.hint
+    hint = "convert the original model again" if severity is Severity.ERROR else "Nothing needs"
+    assert hint in finding.hint
 
 
 @pytest.mark.parametrize("scale", [0.0, -0.5, float("inf"), float("nan")])
