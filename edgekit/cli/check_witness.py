@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgekit.cli.output import Output
-from edgekit.errors import EdgeKitError
 from edgekit.graph import Graph
 
 
@@ -43,7 +42,7 @@ def hear_witness(models: Mapping[str, tuple[Graph, Path]]) -> tuple[WitnessFigur
     Raises:
         MissingToolError: tflite-micro is not installed.
     """
-    from edgekit.model.witness import record_allocations
+    from edgekit.model.witness import RecordedArena, record_allocations
     from edgekit.plan.tflm_kernels import HOST_BUILD
     from edgekit.plan.tflm_overhead import tflm_arena
 
@@ -51,16 +50,15 @@ def hear_witness(models: Mapping[str, tuple[Graph, Path]]) -> tuple[WitnessFigur
     figures = []
     for (name, (graph, _)), heard in zip(models.items(), recorded, strict=True):
         planned = tflm_arena(graph, HOST_BUILD)
-        is_refused = isinstance(heard, EdgeKitError)
         figures.append(
             WitnessFigures(
                 model=name,
                 planned_head_bytes=planned.head_bytes,
                 planned_tail_bytes=planned.tail_bytes,
-                recorded_head_bytes=None if is_refused else heard.head_bytes,
-                recorded_tail_bytes=None if is_refused else heard.tail_bytes,
-                interpreter="" if is_refused else heard.interpreter,
-                refused=heard.message if is_refused else "",
+                recorded_head_bytes=heard.head_bytes if isinstance(heard, RecordedArena) else None,
+                recorded_tail_bytes=heard.tail_bytes if isinstance(heard, RecordedArena) else None,
+                interpreter=heard.interpreter if isinstance(heard, RecordedArena) else "",
+                refused="" if isinstance(heard, RecordedArena) else heard.message,
             )
         )
     return tuple(figures)
