@@ -18,6 +18,9 @@ from edgekit.plan.tflm_overhead import TflmArena, tflm_arena
 
 TFLM_ITSELF = "tflite-micro"
 
+KNOWN_CUSTOM_OPERATORS = frozenset({"CIRCULAR_BUFFER"})
+"""Custom operators of TFLM whose memory is planned; detection and signal kernels are not."""
+
 _REGIONS = {
     "head": "head: activations and scratch buffers, at their planned places",
     "tail": "tail: kept as long as the interpreter",
@@ -67,7 +70,7 @@ def command(
     build = build_for(library, kernels=kernels, cpu=cpu)
     graph, _ = read_model(model)
     arena = tflm_arena(graph, build)
-    unknown = sorted(_operators(graph) - library.operators.keys() - {*library.custom_operators})
+    unknown = sorted(_operators(graph) - library.operators.keys() - KNOWN_CUSTOM_OPERATORS)
     if picture is not None:
         _draw(picture, graph, arena, title=f"{model.stem}: {kernels} kernels on {cpu}")
     output.document(
@@ -90,8 +93,8 @@ def command(
     _show(output, arena, f"{model.name}, {kernels} kernels on {cpu}, {library.title}")
     if unknown:
         output.warn(
-            f"{library.title} has no {', '.join(unknown)}: it will not start this model, "
-            "and what those would take is not counted."
+            f"What {', '.join(unknown)} would take is not counted: {library.title} has no such "
+            "operator, or EdgeKit does not know what its kernel allocates."
         )
 
 
