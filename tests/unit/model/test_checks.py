@@ -137,6 +137,16 @@ def test_far_answers_are_warned_of(given, shown):
     assert shown in warning
 
 
+def test_other_answers_of_near_outputs_are_near_ties():
+    (warning,) = judge_agreement(agreement(0.64, 0.004), Variant.INT8)
+    assert "64.0 % of the answers the same, relative error 0.4 %" in warning
+    assert "nearly tied" in warning
+    assert "Calibrate" not in warning
+    (warning,) = judge_agreement(agreement(0.64, 0.06), Variant.INT8)
+    assert "nearly tied" not in warning
+    assert "Calibrate on more typical samples" in warning
+
+
 def test_a_float_model_must_agree():
     assert judge_agreement(agreement(1.0, 1e-6), Variant.FLOAT32) == ()
     with pytest.raises(ConversionError) as caught:
