@@ -194,12 +194,13 @@ def _copy_of(tensor: Tensor, source: ConstantRef, lowering: Lowering) -> BufferR
 
 
 def _port(tensor: Tensor, place: BufferRef) -> Port:
+    is_real = tensor.dtype.is_float  # what a file says of its scale has no meaning
     return Port(
         name=tensor.name,
         dtype=tensor.dtype,
         shape=tensor.shape,
         size_bytes=tensor.size_bytes,
-        scale=tensor.scale,
-        zero_point=tensor.zero_point,
+        scale=0.0 if is_real else tensor.scale,
+        zero_point=0 if is_real else tensor.zero_point,
         buffer=place.index,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from edgekit.graph import Graph
+from edgekit.plan.consistency import consistency_problems
 from edgekit.plan.flash import tflm_flash
 from edgekit.plan.op_support import tflm_problems
 from edgekit.plan.tflm_overhead import TflmArena, tflm_arena, tflm_build
@@ -47,9 +48,23 @@ def tflm_plan(graph: Graph, target: Target, *, model: str) -> Plan:
     """Return what a model costs on a target with the ``tflm`` engine.
 
     The arena is the smallest that TFLM can allocate in (16-byte steps), and a reserve
-    for what compilers and TFLM's versions make of its structures.
+    for what compilers and TFLM's versions make of its structures. Of a model whose
+    operators do not fit their tensors only the problems are said, and no arena.
     """
     build = tflm_build(target)
+    unfit = consistency_problems(graph)
+    if unfit:  # what its kernels would allocate means nothing
+        return make_plan(
+            graph,
+            target,
+            model=model,
+            engine="tflm",
+            flash=tflm_flash(graph, target, build),
+            sram=protocol_sram(graph, target),
+            arena=ArenaPlan(size_bytes=0, buffers=()),
+            arena_bytes=0,
+            problems=(*tflm_problems(graph, target), *unfit),
+        )
     arena = tflm_arena(graph, build)
     operators = sum(len(subgraph.operators) for subgraph in graph.subgraphs)
     margin_bytes = align_up(_ARENA_MARGIN_BYTES + _ARENA_MARGIN_BYTES_EACH * operators, 16)
