@@ -167,7 +167,7 @@ def _check_clock(session: Session, expected: bool | None) -> bool:
         return bool(expected)
     if expected is not None and info.counts_instructions != expected:
         raise DeviceError(
-            f"{session.device_name}'s clock gives {'µs' if expected else 'instructions'}, "
+            f"{session.device_subject}'s clock gives {'µs' if expected else 'instructions'}, "
             f"not {'instructions' if expected else 'µs'} as its target says.",
             hint="Build the firmware for this target again, and flash or boot that.",
         )
@@ -188,7 +188,7 @@ def _calibrate(session: Session, goal_us: int) -> int:
             break
         if count >= _MOST_INFERENCES:
             raise DeviceError(
-                f"{session.device_name}'s clock stands still: {count} inferences took "
+                f"{session.device_subject}'s clock stands still: {count} inferences took "
                 f"{duration_us} µs on it.",
                 hint="Check edgekit_port_time_us() of this board's port.",
             )
