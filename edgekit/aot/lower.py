@@ -41,7 +41,10 @@ RULES: Mapping[str, Callable[[Node, Lowering], None]] = {
 """What the engine has, by the schema's operator name."""
 
 _PORT_TYPES = frozenset({DType.INT8, DType.UINT8, DType.INT16, DType.INT32, DType.FLOAT32})
-_HINT = "Use the tflm engine for this model, or replace the operator and convert it again."
+_HINT = (
+    "Replace the operator and convert the model again, or use the tflm engine on a target that "
+    "has it ('edgekit check' says whether the model runs there)."
+)
 _FLOAT_HINT = (
     "Replace what the converter leaves in floating point and convert it again, or use the "
     "tflm engine."
