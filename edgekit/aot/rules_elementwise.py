@@ -222,6 +222,9 @@ def _quantize_float(node: Node, lowering: Lowering) -> None:
     if target.element_count != source.element_count:
         raise FloatRefusalError(f"its output is {list(target.shape)} of {list(source.shape)}")
 
+    if output_scale < 2.0**-31:
+        raise RefusalError(f"its output's scale {output_scale} puts 1.0 beyond int32")
+
     def level_of(key: int) -> int:
         real = float_of_key(key) / output_scale
         if abs(real) > 1e6:

@@ -18,11 +18,11 @@ _HINT = "The file is damaged, or made by a faulty tool: convert the original mod
 _SHOWN = 5
 """Operators that are named; of more, the number."""
 
-_INT8_RANGES: Mapping[DType, tuple[int, int]] = {
-    DType.INT8: (-128, 127),
-    DType.UINT8: (0, 255),
-    DType.INT16: (-(2**15), 2**15 - 1),
-}
+_ANY = 2**31
+"""As many inputs as an operator likes to have."""
+
+_QUANTIZED = frozenset({DType.INT8, DType.UINT8, DType.INT16})
+"""Types that stand for real numbers, by a scale."""
 
 _RULES: tuple[tuple[str, Rule, int, int], ...] = (
     ("CONV_2D", rules_matrix.conv_2d, 2, 3),
@@ -55,13 +55,13 @@ _RULES: tuple[tuple[str, Rule, int, int], ...] = (
         2,
     ),
     ("SELECT_V2", rules_shape.broadcast, 3, 3),
-    ("ADD_N", rules_shape.add_n, 1, 1000),
+    ("ADD_N", rules_shape.add_n, 1, _ANY),
     ("MEAN SUM REDUCE_MAX REDUCE_MIN REDUCE_ALL", rules_shape.reduce, 2, 2),
     ("ARG_MAX ARG_MIN", rules_shape.arg, 2, 2),
     ("PAD MIRROR_PAD", rules_shape.pad, 2, 2),
     ("PADV2", rules_shape.pad, 3, 3),
-    ("CONCATENATION", rules_shape.concatenation, 1, 1000),
-    ("PACK", rules_shape.pack, 1, 1000),
+    ("CONCATENATION", rules_shape.concatenation, 1, _ANY),
+    ("PACK", rules_shape.pack, 1, _ANY),
     ("UNPACK", rules_shape.unpack, 1, 1),
     ("SPLIT", rules_shape.split, 2, 2),
     ("SPLIT_V", rules_shape.split, 3, 3),
@@ -154,9 +154,9 @@ def _scale_wrong(site: Site) -> str | None:
     """Check that every integer that stands for a real number has a scale to be so."""
     tensors: list[Tensor] = [*site.outputs]
     count = 2 if len(site.operator.inputs) > 1 else 1
-    tensors += [tensor for tensor in site.inputs if tensor.dtype in _INT8_RANGES][:count]
+    tensors += [tensor for tensor in site.inputs if tensor.dtype in _QUANTIZED][:count]
     for tensor in tensors:
-        if tensor.dtype not in _INT8_RANGES:
+        if tensor.dtype not in _QUANTIZED:
             continue
         quantization = tensor.quantization
         if quantization is None:

@@ -93,7 +93,8 @@ def pad(site: Site) -> str | None:
         return None
     sizes = tuple(map(sum, zip(source.shape, amounts[::2], amounts[1::2], strict=True)))
     if min(amounts, default=0) < 0 or target.shape != sizes:
-        return f"its paddings {list(amounts)} of {list(source.shape)} do not make {list(sizes)}"
+        made = f"{list(source.shape)} do not make {list(target.shape)}"
+        return f"its paddings {list(amounts)} of {made}"
     if site.operator.name == "MIRROR_PAD":
         # Mirrored with the edge a dimension grows by itself on each side at most.
         most = [size for size in source.shape for _ in range(2)]
@@ -248,7 +249,8 @@ def squeeze(site: Site) -> str | None:
     for axis in named if isinstance(named, tuple) else ():
         if source.shape[axis_of(int(axis), len(source.shape))] != 1:
             return f"it drops the axis {axis} of {list(source.shape)}"
-    return view(site) or (unlike(source, target) if len(target.shape) > len(source.shape) else None)
+    kept = [[size for size in tensor.shape if size != 1] for tensor in (source, target)]
+    return unlike(source, target) if kept[0] != kept[1] else view(site)
 
 
 def expand_dims(site: Site) -> str | None:
