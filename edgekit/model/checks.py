@@ -86,7 +86,7 @@ def _check_io(graph: Graph, variant: Variant, io_type: str) -> None:
             raise ConversionError(
                 f"{tensor.name!r} of the {variant.value} model is {tensor.dtype.value}, "
                 f"not {wanted.value}.",
-                hint="The converter did not keep to the type; choose the other one with --io-type.",
+                hint="The converter did not keep to the type; choose the other one with --io.",
             )
 
 

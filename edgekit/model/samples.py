@@ -175,15 +175,17 @@ def samples_from_callable(
     """
     if not callable(function):
         raise CalibrationError(
-            f"{origin} is not callable: it is a {type(function).__name__}.",
-            hint="Give a function that returns an array or yields samples.",
+            f"{_sentence(origin)} is not callable: it is a {type(function).__name__}.",
+            hint="Give a function that returns an array or yields samples; wrap arrays in "
+            "edgekit.make_samples(x).",
         )
     given = function()
     if isinstance(given, Samples):
         return given
     if given is None:
         raise CalibrationError(
-            f"{origin} returned nothing.", hint="Return an array (N, ...), or yield samples."
+            f"{_sentence(origin)} returned nothing.",
+            hint="Return an array (N, ...), or yield samples.",
         )
     if isinstance(given, Iterator):
         return _from_items(given, limit=limit, origin=origin)
@@ -192,7 +194,7 @@ def samples_from_callable(
     if isinstance(given, Iterable):
         return _from_items(iter(given), limit=limit, origin=origin)
     raise CalibrationError(
-        f"{origin} returned a {type(given).__name__}.",
+        f"{_sentence(origin)} returned a {type(given).__name__}.",
         hint="Return an array (N, ...), or yield samples.",
     )
 
@@ -290,6 +292,10 @@ def _check_kind(file: BinaryIO, path: Path) -> None:
             f"Can't read samples from {path}: it is neither an .npz nor an .npy.",
             hint=_HOW_TO_SAVE,
         )
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:] if text.startswith("the ") else text
 
 
 def _reason(error: BaseException) -> str:
