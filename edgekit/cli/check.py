@@ -9,7 +9,7 @@ import click
 
 from edgekit.cli.output import Output, output_options
 from edgekit.engines import plan_engines
-from edgekit.errors import DoesNotFitError, UnsupportedModelError
+from edgekit.errors import DoesNotFitError, InputError, UnsupportedModelError, did_you_mean
 from edgekit.model.reader import read_model
 from edgekit.results import BankUse, Basis, Plan
 from edgekit.targets import load_target, target_names
@@ -34,6 +34,9 @@ def command(
     """
     output = Output(as_json=as_json, quiet=quiet)
     chosen = [load_target(name) for name in targets or target_names()]
+    engines = {name for target in chosen for name in target.engines}
+    if not targets and engine is not None and engine not in engines:
+        raise InputError(f"No target has an engine {engine!r}.", hint=did_you_mean(engine, engines))
     graph, _ = read_model(model)
     plans = [
         plan

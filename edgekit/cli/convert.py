@@ -64,7 +64,7 @@ def command(
             )
     samples = load_calibration(calibration)
     with show.progress() as progress:
-        progress.stage(f"Converting {source.name}")
+        progress.stage(f"Converting {source.resolve().name}")
         converted = convert(
             source,
             variants=variants,
@@ -109,7 +109,7 @@ def command(
 
 
 def _file(source: Path, variant: str, output: Path | None, count: int) -> Path:
-    name = f"{source.stem}_{variant}.tflite"
+    name = f"{source.resolve().stem}_{variant}.tflite"
     if output is None:
         return source.parent / name
     if output.suffix != ".tflite":
