@@ -26,7 +26,7 @@ setup: ## Set up the environment and the programs; nothing to do if they are the
 	@$(SETUP)
 
 demo: setup ## Train a small model and deploy it to an emulated board
-	@$(BIN)/python -m edgekit.cli.main demo -o "$(DEMO)"
+	@$(BIN)/python -m edgekit demo -o "$(DEMO)"
 
 test: check ## Check and test everything, as CI does
 	@$(PYTEST) -n $(JOBS)

@@ -180,7 +180,7 @@ def _obtain_models(
         variant = _variant_result("as given", source.name, model.data, model.graph, ())
         return model, (variant,), ()
     settings = conversion or Conversion()
-    watch.stage(f"Converting {source.name}")
+    watch.stage(f"Converting {source.resolve().name}")
     converted = convert(
         source,
         variants=(Variant.FLOAT32, Variant.INT8),

@@ -22,7 +22,7 @@ from edgekit.errors import (
     UnsupportedModelError,
     VerificationError,
 )
-from edgekit.firmware.marker import Marker
+from edgekit.firmware.marker import MARKER, Marker
 from edgekit.firmware.project import Project, TestVector, generate
 from edgekit.graph import DType, Graph
 from edgekit.model.reader import read_model
@@ -34,6 +34,7 @@ from edgekit.results import Basis, Item, Plan, SizeComparison, Verification
 from edgekit.targets import Target, load_target, target_names
 
 _RANDOM_SEED = 0
+_SHOWN_PROBLEMS = 3
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -117,11 +118,14 @@ def require_fit(plan: Plan, graph: Graph) -> None:
         DoesNotFitError: A memory bank is too small; the hint names what would do.
     """
     if not plan.runs:
+        shown = plan.problems[:_SHOWN_PROBLEMS]
+        more = len(plan.problems) - len(shown)
         error = RefusedModelError if plan.is_refused else UnsupportedModelError
         raise error(
             f"{plan.model} can't run on {plan.target} with {plan.engine}: "
-            + " ".join(problem.message for problem in plan.problems),
-            hint=" ".join(dict.fromkeys(problem.hint for problem in plan.problems)),
+            + " ".join(problem.message for problem in shown)
+            + (f" And {more} more; 'edgekit check' lists them." if more else ""),
+            hint=" ".join(dict.fromkeys(problem.hint for problem in shown)),
         )
     if plan.fits:
         return
@@ -135,7 +139,7 @@ def require_fit(plan: Plan, graph: Graph) -> None:
     others = [
         f"{other.target} ({other.engine})"
         for other in plan_everywhere(graph, model=plan.model)
-        if other.fits and not load_target(other.target).is_emulated
+        if other.fits and _can_be_flashed(load_target(other.target), other.engine)
     ]
     raise DoesNotFitError(
         f"{plan.model} does not fit {plan.target} with {plan.engine}: {', '.join(excess)}.",
@@ -158,6 +162,10 @@ def _other_banks(plan: Plan) -> list[str]:
         for bank in plan.banks
         if bank.fits and not bank.is_main
     ]
+
+
+def _can_be_flashed(target: Target, engine: str) -> bool:
+    return not target.is_emulated and bool(target.engines[engine].template)
 
 
 def plan_everywhere(graph: Graph, *, model: str) -> tuple[Plan, ...]:
@@ -215,14 +223,31 @@ def build_project(
 
 @contextlib.contextmanager
 def open_project(folder: Path, marker: Marker, *, port: str | None = None) -> Iterator[Session]:
-    """Boot a built project's emulated board, or open the port of the board that has it."""
+    """Boot a built project's emulated board, or open the port of the board that has it.
+
+    Raises:
+        InputError: The emulated board's firmware was not built since the project was
+            generated.
+        DeviceError: There is no device, or it runs something else.
+    """
+    target = load_target(marker.target)
     with open_device(
-        load_target(marker.target),
-        elf=firmware_path(folder),
+        target,
+        elf=_current_firmware(folder) if target.is_emulated else None,
         port=port,
         model_sha256=marker.model_sha256,
     ) as session:
         yield session
+
+
+def _current_firmware(folder: Path) -> Path:
+    elf = firmware_path(folder)
+    if elf.stat().st_mtime < (folder / MARKER).stat().st_mtime:
+        raise InputError(
+            f"The firmware in {folder} is older than the project.",
+            hint=f"Build it again: edgekit build {folder}",
+        )
+    return elf
 
 
 def verify_device(

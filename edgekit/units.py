@@ -32,9 +32,9 @@ def format_count(count: float) -> str:
 
 
 def format_us(duration_us: float) -> str:
-    """Return a duration for people: ``"812 µs"``, ``"24.6 ms"``, ``"3.10 s"``."""
+    """Return a duration for people: ``"0.043 µs"``, ``"812 µs"``, ``"24.6 ms"``, ``"3.10 s"``."""
     if abs(duration_us) < 1000:
-        return f"{duration_us:.0f} µs"
+        return f"{duration_us:.3g} µs"
     if abs(duration_us) < MICROSECONDS_PER_SECOND:
         return f"{duration_us / 1000:.2f} ms"
     return f"{duration_us / MICROSECONDS_PER_SECOND:.2f} s"

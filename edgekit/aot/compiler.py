@@ -16,6 +16,7 @@ from edgekit.aot.schedule import Schedule, schedule
 from edgekit.aot.usage import constant_bytes
 from edgekit.errors import UnsupportedModelError
 from edgekit.graph import Graph
+from edgekit.plan.consistency import consistency_problems
 from edgekit.results import ArenaPlan, Problem
 
 
@@ -95,8 +96,9 @@ def lay_out(graph: Graph) -> Layout | tuple[Problem, ...]:
 
 def _lay_out(graph: Graph) -> Layout | tuple[Problem, ...]:
     lowered = lower(graph)
-    if lowered.program is None:
-        return lowered.problems
+    problems = lowered.problems or consistency_problems(graph)
+    if lowered.program is None or problems:
+        return problems
     order = schedule(lowered.program)
     return Layout(
         program=lowered.program,

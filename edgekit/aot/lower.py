@@ -41,7 +41,10 @@ RULES: Mapping[str, Callable[[Node, Lowering], None]] = {
 """What the engine has, by the schema's operator name."""
 
 _PORT_TYPES = frozenset({DType.INT8, DType.UINT8, DType.INT16, DType.INT32, DType.FLOAT32})
-_HINT = "Use the tflm engine for this model, or replace the operator and convert it again."
+_HINT = (
+    "Replace the operator and convert the model again, or use the tflm engine on a target that "
+    "has it ('edgekit check' says whether the model runs there)."
+)
 _FLOAT_HINT = (
     "Replace what the converter leaves in floating point and convert it again, or use the "
     "tflm engine."
@@ -201,12 +204,13 @@ def _copy_of(tensor: Tensor, source: ConstantRef, lowering: Lowering) -> BufferR
 
 
 def _port(tensor: Tensor, place: BufferRef) -> Port:
+    is_real = tensor.dtype.is_float  # what a file says of its scale has no meaning
     return Port(
         name=tensor.name,
         dtype=tensor.dtype,
         shape=tensor.shape,
         size_bytes=tensor.size_bytes,
-        scale=tensor.scale,
-        zero_point=tensor.zero_point,
+        scale=0.0 if is_real else tensor.scale,
+        zero_point=0 if is_real else tensor.zero_point,
         buffer=place.index,
     )

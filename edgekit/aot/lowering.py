@@ -42,6 +42,8 @@ class Lowering:
         if found is None:
             if tensor.data is None:
                 raise RefusalError(f"nothing computes {tensor.name!r} before it is read")
+            if tensor.is_sparse:
+                raise RefusalError(f"{tensor.name!r} is stored sparsely")
             found = self.constant("values", tensor.index, "uint8_t", tensor.data)
             self._places[tensor.index] = found
         return found
@@ -51,7 +53,7 @@ class Lowering:
         place = self._places.get(tensor.index)
         if isinstance(place, ConstantRef):
             return self.constants[place.index].data
-        return tensor.data if place is None else None
+        return tensor.data if place is None and not tensor.is_sparse else None
 
     def buffer(self, tensor: Tensor) -> BufferRef:
         """Give a tensor that is computed a buffer of its own, unless it has one."""
@@ -191,6 +193,8 @@ class Node:
             return activation_range(name, scale=scale, zero_point=zero_point)
         except KeyError:
             raise RefusalError(f"its fused activation is {name}") from None
+        except OverflowError:
+            raise RefusalError(f"its output's scale {scale} is too small for {name}") from None
 
 
 def int8_quantization(tensor: Tensor, what: Literal["input", "output"]) -> tuple[float, int]:

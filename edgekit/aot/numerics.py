@@ -93,16 +93,32 @@ def activation_range(
 
     Raises:
         KeyError: TFLM does not honour this activation.
+        OverflowError: A limit is beyond int32, which TFLM refuses.
 
     Source:
         tflite-micro 90b983c, kernels/kernel_util.cc, CalculateActivationRangeQuantized.
     """
     least, most = _ACTIVATION_LIMITS[activation]
     if least is not None:
-        lowest = max(lowest, zero_point + round_half_away(to_float32(least / scale)))
+        lowest = max(lowest, quantized_limit(least, scale, zero_point))
     if most is not None:
-        highest = min(highest, zero_point + round_half_away(to_float32(most / scale)))
+        highest = min(highest, quantized_limit(most, scale, zero_point))
     return lowest, highest
+
+
+def quantized_limit(real: float, scale: float, zero_point: int) -> int:
+    """Return the stored number of a real one, rounded in float32.
+
+    Raises:
+        OverflowError: It is beyond int32.
+    """
+    steps = to_float32(real / scale)
+    if abs(steps) >= float(1 << 31):
+        raise OverflowError(f"{real} / {scale} is beyond int32")
+    limit = zero_point + round_half_away(steps)
+    if not INT32_MIN <= limit <= INT32_MAX:
+        raise OverflowError(f"{limit} is beyond int32")
+    return limit
 
 
 _ACTIVATION_LIMITS: dict[str, tuple[float | None, float | None]] = {

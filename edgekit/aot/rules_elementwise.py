@@ -21,6 +21,7 @@ from edgekit.aot.numerics import (
     input_radius,
     logistic,
     quantize_multiplier,
+    quantized_limit,
     round_half_away,
     scale,
     to_float32,
@@ -57,7 +58,10 @@ def relu6(node: Node, lowering: Lowering) -> None:
     """RELU6. TFLM clamps to the input's 0 and 6 and does not requantise."""
     input_scale, zero = int8_quantization(node.input(0), "input")
     int8_quantization(node.output, "output")
-    six = min(zero + round_half_away(to_float32(6.0 / input_scale)), 127)
+    try:
+        six = min(quantized_limit(6.0, input_scale, zero), 127)
+    except OverflowError:
+        raise RefusalError(f"its input's scale {input_scale} is too small") from None
     _lookup(node, lowering, lambda value: six if value > six else max(value, zero))
 
 
@@ -218,18 +222,22 @@ def _quantize_float(node: Node, lowering: Lowering) -> None:
     if target.element_count != source.element_count:
         raise FloatRefusalError(f"its output is {list(target.shape)} of {list(source.shape)}")
 
+    if output_scale < 2.0**-31:
+        raise RefusalError(f"its output's scale {output_scale} puts 1.0 beyond int32")
+
     def level_of(key: int) -> int:
         real = float_of_key(key) / output_scale
         if abs(real) > 1e6:
             return 127 if real > 0 else -128
         return _clamp(round_half_away(to_float32(real)) + output_point, -128, 127)
 
+    lowest, highest = float_key(float("-inf")), float_key(float("inf"))
     thresholds = []
     for level in range(-127, 128):
         guess = float_key(to_float32((level - 0.5 - output_point) * output_scale))
-        low, high = guess - 8, guess + 8
+        low, high = max(guess - 8, lowest), min(guess + 8, highest)
         if level_of(low) >= level or level_of(high) < level:
-            low, high = float_key(float("-inf")), float_key(float("inf"))
+            low, high = lowest, highest
         while high - low > 1:
             middle = (low + high) // 2
             low, high = (low, middle) if level_of(middle) >= level else (middle, high)

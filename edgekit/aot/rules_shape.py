@@ -20,6 +20,10 @@ _PAD_DIMENSIONS = 5
 """Dimensions that the padding's kernel steps through, after merging; TFLM's limit too."""
 _MEAN_DIMENSIONS = 3
 """Runs of dimensions that stay, and that go, which the mean's kernel steps through."""
+_MOST_COLUMNS = 1 << 13
+"""Equal values whose exponentials, 2^19 each, no longer have a sum in 32 bits."""
+_MOST_TAPS = 1 << 23
+"""Values of -128 whose sum, and half their number, still is an int32."""
 _LEAST_EXPONENTIAL = 1 << 11
 """In units of 2^-31. A smaller exponential counts for nothing: TFLM adds it to the sum
 divided by 2^12, and an output of it is below half a step."""
@@ -116,6 +120,8 @@ def _pool(node: Node, lowering: Lowering, kernel: str) -> None:
     )
     if source.shape[3] != target.shape[3]:
         raise RefusalError(f"it makes {target.shape[3]} channels of {source.shape[3]}")
+    if min(window.height, source.shape[1]) * min(window.width, source.shape[2]) > _MOST_TAPS:
+        raise RefusalError(f"its window takes more than {_MOST_TAPS} values")
     output_min, output_max = node.activation(output_scale, output_point)
     lowering.call(
         kernel,
@@ -215,6 +221,8 @@ def softmax(node: Node, lowering: Lowering) -> None:
     bits = _softmax_bits(target)
     if not source.shape or source.shape != target.shape:
         raise RefusalError(f"its output is {list(target.shape)} of {list(source.shape)}")
+    if source.shape[-1] >= _MOST_COLUMNS:
+        raise RefusalError(f"it has {source.shape[-1]} values in a row, {_MOST_COLUMNS} or more")
     beta = node.option("beta")
     rescale = min(float(beta) * input_scale * (1 << 26), (1 << 31) - 1.0)  # type: ignore[arg-type]
     if not rescale > 1.0:

@@ -13,7 +13,13 @@ from edgekit.cli.check_view import show_matrix, show_plan, show_verdicts
 from edgekit.cli.check_witness import hear_witness, show_witness
 from edgekit.cli.output import Output, output_options
 from edgekit.engines import plan_engines, with_suggestions
-from edgekit.errors import DoesNotFitError, InputError, UnsupportedModelError, VerificationError
+from edgekit.errors import (
+    DoesNotFitError,
+    InputError,
+    UnsupportedModelError,
+    VerificationError,
+    did_you_mean,
+)
 from edgekit.graph import Graph
 from edgekit.model.reader import read_model
 from edgekit.results import Plan
@@ -53,6 +59,9 @@ def command(
     output = Output(as_json=as_json, quiet=quiet)
     named = EVERY_TARGET not in targets and bool(targets)
     chosen = [load_target(name) for name in (targets if named else target_names())]
+    engines = {name for target in chosen for name in target.engines}
+    if not named and engine is not None and engine not in engines:
+        raise InputError(f"No target has an engine {engine!r}.", hint=did_you_mean(engine, engines))
     graphs = {name: (read_model(path)[0], path) for name, path in _names(models).items()}
     plans: dict[str, list[Plan]] = {}
     for name, (graph, _) in graphs.items():

@@ -82,7 +82,7 @@ def command(
     choice = choose_flags(targets, variants, io_type=io_type, per_channel_dense=per_channel_dense)
     samples = load_calibration(calibration)
     with show.progress() as progress:
-        progress.stage(f"Converting {source.name}")
+        progress.stage(f"Converting {source.resolve().name}")
         converted = convert(
             source,
             variants=variants,
@@ -152,7 +152,7 @@ def _require_engine(converted: Converted, target: Target) -> None:
 
 
 def _file(source: Path, variant: str, output: Path | None, count: int) -> Path:
-    name = f"{source.stem}_{variant}.tflite"
+    name = f"{source.resolve().stem}_{variant}.tflite"
     if output is None:
         return source.parent / name
     if output.suffix != ".tflite":

@@ -130,12 +130,3 @@ def _report(message: str, hint: str, exit_code: int, *, as_json: bool) -> None:
     if hint:
         click.secho("Hint: ", fg="cyan", bold=True, err=True, nl=False)
         click.echo(hint, err=True)
-
-
-def run() -> None:
-    """Run the command line and end the process with its exit code."""
-    sys.exit(main())
-
-
-if __name__ == "__main__":
-    run()

@@ -89,18 +89,18 @@ def _check_firmware(session: Session, target: Target, model_sha256: str | None) 
     """Refuse firmware that would be measured or verified under a wrong name."""
     info = session.optional_info()
     if info is None:
-        _log.warning("%s has MLPerf Tiny's commands only", session.device_name)
+        _log.warning("%s has MLPerf Tiny's commands only", session.device_subject)
         return
     hint = "Build and flash the firmware for this target and model."
     if info.target != target.name:
         raise DeviceError(
-            f"{session.device_name} runs firmware for the target {info.target!r}, "
+            f"{session.device_subject} runs firmware for the target {info.target!r}, "
             f"not {target.name!r}.",
             hint=hint,
         )
     if model_sha256 is not None and info.model_sha256 != model_sha256:
         raise DeviceError(
-            f"{session.device_name} runs another model: {info.model!r} with the SHA-256 "
+            f"{session.device_subject} runs another model: {info.model!r} with the SHA-256 "
             f"{info.model_sha256[:12]}…, not {model_sha256[:12]}….",
             hint=hint,
         )

@@ -85,13 +85,13 @@ class Conversation:
                 return name
         if self._link.received_bytes == before:
             raise DeviceTimeoutError(
-                f"{self.traits.name} does not answer: nothing came, not even at boot, and "
+                f"{self.traits.subject} does not answer: nothing came, not even at boot, and "
                 f"'name' was sent {_NAME_TRIES} times.",
                 hint=self.traits.silence_hint,
             )
         raise self.error(
             ProtocolError,
-            f"{self.traits.name} sends something, but does not answer 'name'.",
+            f"{self.traits.subject} sends something, but does not answer 'name'.",
             _WRONG_FIRMWARE,
         )
 
@@ -137,7 +137,7 @@ class Conversation:
                 return Reply(command=label, lines=tuple(lines), error=error)
             if line.endswith(protocol.BOOTED):
                 raise self.error(
-                    DeviceError, f"{self.traits.name} restarted during '{label}'.", _RESTART_HINT
+                    DeviceError, f"{self.traits.subject} restarted during '{label}'.", _RESTART_HINT
                 )
             failed = protocol.ERROR.match(line)
             if failed is not None:
@@ -173,7 +173,7 @@ class Conversation:
             )
         raise self.error(
             DeviceError,
-            f"{self.traits.name} answered '{reply.command}' with an error: {reply.error}.",
+            f"{self.traits.subject} answered '{reply.command}' with an error: {reply.error}.",
             "docs/protocol.md lists what each error means.",
         )
 
@@ -188,7 +188,7 @@ class Conversation:
         """Return the error for a reply that does not hold what it should."""
         return self.error(
             ProtocolError,
-            f"{self.traits.name}'s answer to '{reply.command}' should hold {what}.",
+            f"{self.traits.subject}'s answer to '{reply.command}' should hold {what}.",
             "The link damaged it, or this is other firmware. " + _WRONG_FIRMWARE,
         )
 
@@ -251,7 +251,7 @@ class Conversation:
         except DeviceTimeoutError as error:
             raise self.error(
                 DeviceTimeoutError,
-                f"{self.traits.name} did not finish '{label}' within {timeout_seconds:.1f} s.",
+                f"{self.traits.subject} did not finish '{label}' within {timeout_seconds:.1f} s.",
                 error.hint,
             ) from error
         except (LinkClosedError, ProtocolError) as error:

@@ -151,7 +151,7 @@ class EmulatorTransport:
             self._socket.sendall(data)
         except TimeoutError as error:
             raise DeviceTimeoutError(
-                f"{self.traits.name} took in no bytes for {timeout_seconds:.1f} s.",
+                f"{self.traits.subject} took in no bytes for {timeout_seconds:.1f} s.",
                 hint=self.traits.silence_hint,
             ) from error
         except OSError as error:

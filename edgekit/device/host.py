@@ -85,7 +85,7 @@ class HostTransport:
         self._outgoing.put((data, done))
         if not done.wait(timeout_seconds):
             raise DeviceTimeoutError(
-                f"{self.traits.name} took in no bytes for {timeout_seconds:.1f} s.",
+                f"{self.traits.subject} took in no bytes for {timeout_seconds:.1f} s.",
                 hint="The program hangs, or does not read its standard input.",
             )
 

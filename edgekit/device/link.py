@@ -42,6 +42,11 @@ class Traits:
     silence_hint: str
     boots: bool
 
+    @property
+    def subject(self) -> str:
+        """The name at the beginning of a sentence."""
+        return self.name[:1].upper() + self.name[1:]
+
 
 class Transport(Protocol):
     """Moves bytes. Each method may raise ``LinkClosedError``, saying what happened."""
@@ -220,6 +225,10 @@ def _text(data: bytes) -> str:
 
 
 def _shown(direction: str, text: str) -> str:
+    """Return a line for people; at a wrong baud rate it may hold a terminal's escape codes."""
+    text = "".join(
+        char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text.rstrip()
+    )
     if len(text) > _SHOWN_CHARACTERS:
         text = f"{text[:_SHOWN_CHARACTERS]}… ({len(text)} characters)"
     return f"  {direction} {text}"

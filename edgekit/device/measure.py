@@ -14,7 +14,7 @@ import statistics
 from collections.abc import Callable, Sequence
 
 from edgekit.device.session import Session
-from edgekit.errors import DeviceError
+from edgekit.errors import DeviceError, InputError
 from edgekit.results import Basis, LatencySummary
 from edgekit.units import MICROSECONDS_PER_SECOND
 
@@ -84,6 +84,7 @@ def measure(
     Raises:
         DeviceError: The device failed, its clock stands still, or the firmware's clock
             is of the other kind.
+        InputError: ``inferences`` are too few for the clock to tick once.
     """
     if windows < 1:
         raise ValueError("at least one window")
@@ -106,7 +107,7 @@ def measure(
         if inputs and window:
             session.load(inputs[window % len(inputs)])
         duration_us = session.infer(inferences, warmup).duration_us
-        _check_resolution(duration_us)
+        _check_resolution(duration_us, inferences)
         means.append(duration_us / inferences)
         report(2 + window)
     samples: tuple[int, ...] = ()
@@ -167,7 +168,7 @@ def _check_clock(session: Session, expected: bool | None) -> bool:
         return bool(expected)
     if expected is not None and info.counts_instructions != expected:
         raise DeviceError(
-            f"{session.device_name}'s clock gives {'µs' if expected else 'instructions'}, "
+            f"{session.device_subject}'s clock gives {'µs' if expected else 'instructions'}, "
             f"not {'instructions' if expected else 'µs'} as its target says.",
             hint="Build the firmware for this target again, and flash or boot that.",
         )
@@ -188,7 +189,7 @@ def _calibrate(session: Session, goal_us: int) -> int:
             break
         if count >= _MOST_INFERENCES:
             raise DeviceError(
-                f"{session.device_name}'s clock stands still: {count} inferences took "
+                f"{session.device_subject}'s clock stands still: {count} inferences took "
                 f"{duration_us} µs on it.",
                 hint="Check edgekit_port_time_us() of this board's port.",
             )
@@ -198,12 +199,18 @@ def _calibrate(session: Session, goal_us: int) -> int:
     return max(1, min(_MOST_INFERENCES, math.ceil(count * share)))
 
 
-def _check_resolution(duration_us: int) -> None:
+def _check_resolution(duration_us: int, inferences: int) -> None:
+    """Warn of a window that is short for the clock; refuse one that it can't see."""
+    if duration_us == 0:
+        raise InputError(
+            f"The clock does not tick once in {inferences} inferences: that is no measurement.",
+            hint="Ask for more inferences a window, or leave their number to the calibration.",
+        )
     if duration_us * RESOLUTION_SHARE < 1:
         _log.warning(
-            "a window of %d ticks is short: the clock's resolution is %.2g %% of it",
+            "a window of %d ticks is short: the clock's resolution is %.3g %% of it",
             duration_us,
-            100 / max(duration_us, 1),
+            100 / duration_us,
         )
 
 

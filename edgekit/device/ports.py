@@ -128,7 +128,7 @@ class SerialTransport:
             self._serial.write(data)
         except self._write_timeouts as error:
             raise DeviceTimeoutError(
-                f"{self.traits.name} took in no bytes for {timeout_seconds:.1f} s.",
+                f"{self.traits.subject} took in no bytes for {timeout_seconds:.1f} s.",
                 hint="Attach the board again; nothing may hold its port back.",
             ) from error
         except OSError as error:

@@ -45,6 +45,11 @@ class Session:
         """What is at the other end, for people: a port, or an emulated board."""
         return self._conversation.traits.name
 
+    @property
+    def device_subject(self) -> str:
+        """The same at the beginning of a sentence."""
+        return self._conversation.traits.subject
+
     def wait_ready(self) -> str:
         """Wait until the device has started, or already runs; return its name.
 

@@ -93,7 +93,7 @@ def verify(
         actual = session.raw()
         if len(actual) != len(wanted):
             raise ProtocolError(
-                f"{session.device_name} sent {len(actual)} output bytes, the model has "
+                f"{session.device_subject} sent {len(actual)} output bytes, the model has "
                 f"{len(wanted)}.",
                 hint="The firmware was built from another model: build and flash it again.",
             )

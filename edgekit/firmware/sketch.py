@@ -212,6 +212,7 @@ def _sketch_tensor(index: int, tensor: Tensor) -> SketchTensor:
             "firmware can't send or receive.",
             hint="It takes " + ", ".join(sorted(item.value for item in _TYPES)) + ".",
         )
+    is_real = tensor.dtype.is_float  # what a file says of its scale has no meaning
     is_quantized = tensor.dtype in _QUANTIZED and tensor.scale > 0
     return SketchTensor(
         index=index,
@@ -220,7 +221,7 @@ def _sketch_tensor(index: int, tensor: Tensor) -> SketchTensor:
         type=_TYPES[tensor.dtype],
         element_count=tensor.element_count,
         size_bytes=tensor.size_bytes,
-        scale=format_float(tensor.scale),
-        zero_point=tensor.zero_point,
+        scale=format_float(0.0 if is_real else tensor.scale),
+        zero_point=0 if is_real else tensor.zero_point,
         is_quantized=is_quantized,
     )

@@ -106,7 +106,7 @@ _FAILURES: tuple[_Failure, ...] = (
         r"(?:Could not locate|Unknown) (?:class|function|layer):? '?(\w+)",
         UnsupportedModelError,
         "{label} needs code that is not part of Keras: {0}.",
-        "Convert it where that code is at hand: edgekit.model.convert.convert(model, …).",
+        "Convert it where that code is at hand: edgekit.convert(model, …).",
     ),
     _Failure(
         r"(File not found|Unable to (?:synchronously )?open file|bad object header|truncated file)",

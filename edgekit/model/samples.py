@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from edgekit.errors import CalibrationError
 
@@ -40,6 +40,11 @@ _UNREADABLE = (
     zlib.error,
 )
 """What numpy and zipfile raise on a damaged or hostile .npy or .npz."""
+
+_HOW_TO_SAVE = (
+    "Save plain numeric arrays with np.savez(file, x=samples, y=labels) or "
+    "np.save(file, samples); pickled objects are never loaded."
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -170,15 +175,17 @@ def samples_from_callable(
     """
     if not callable(function):
         raise CalibrationError(
-            f"{origin} is not callable: it is a {type(function).__name__}.",
-            hint="Give a function that returns an array or yields samples.",
+            f"{_sentence(origin)} is not callable: it is a {type(function).__name__}.",
+            hint="Give a function that returns an array or yields samples; wrap arrays in "
+            "edgekit.make_samples(x).",
         )
     given = function()
     if isinstance(given, Samples):
         return given
     if given is None:
         raise CalibrationError(
-            f"{origin} returned nothing.", hint="Return an array (N, ...), or yield samples."
+            f"{_sentence(origin)} returned nothing.",
+            hint="Return an array (N, ...), or yield samples.",
         )
     if isinstance(given, Iterator):
         return _from_items(given, limit=limit, origin=origin)
@@ -187,7 +194,7 @@ def samples_from_callable(
     if isinstance(given, Iterable):
         return _from_items(iter(given), limit=limit, origin=origin)
     raise CalibrationError(
-        f"{origin} returned a {type(given).__name__}.",
+        f"{_sentence(origin)} returned a {type(given).__name__}.",
         hint="Return an array (N, ...), or yield samples.",
     )
 
@@ -248,6 +255,7 @@ def load_samples(path: Path) -> Samples:
     try:
         with path.open("rb") as file, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # numpy's on odd headers; what matters is checked
+            _check_kind(file, path)
             loaded = np.load(file, allow_pickle=False)
             if isinstance(loaded, np.ndarray):
                 arrays = {"": loaded}
@@ -261,8 +269,7 @@ def load_samples(path: Path) -> Samples:
     except _UNREADABLE as error:
         raise CalibrationError(
             f"Can't read samples from {path}: {_reason(error)}",
-            hint="Save plain numeric arrays with np.savez(file, x=samples, y=labels) or "
-            "np.save(file, samples); pickled objects are never loaded.",
+            hint=_HOW_TO_SAVE,
         ) from error
     if "" in arrays:
         return make_samples(arrays[""], origin=path.name)
@@ -274,6 +281,21 @@ def load_samples(path: Path) -> Samples:
     key = next((name for name in LABEL_KEYS if name in arrays), None)
     labels = arrays.pop(key) if key is not None and len(arrays) > 1 else None
     return make_samples(arrays, labels, origin=path.name)
+
+
+def _check_kind(file: BinaryIO, path: Path) -> None:
+    """Refuse what numpy would take for a pickle, as it does everything that it does not know."""
+    start = file.read(6)
+    file.seek(0)
+    if start and not start.startswith((b"PK", b"\x93NUMPY")):
+        raise CalibrationError(
+            f"Can't read samples from {path}: it is neither an .npz nor an .npy.",
+            hint=_HOW_TO_SAVE,
+        )
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:] if text.startswith("the ") else text
 
 
 def _reason(error: BaseException) -> str:

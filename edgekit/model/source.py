@@ -33,7 +33,7 @@ _DAMAGED = (
 
 _AGAIN = "Save the model again: model.save('model.keras')."
 _EXPORT = (
-    "Convert it where its code is at hand: edgekit.model.convert.convert(model, …), or export it "
+    "Convert it where its code is at hand: edgekit.convert(model, …), or export it "
     "from there with model.export(folder), and convert the folder."
 )
 _HDF5_HINT = (

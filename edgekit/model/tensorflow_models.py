@@ -68,7 +68,8 @@ def trace_keras(model: Any, label: str) -> Traced:
     inputs = getattr(model, "inputs", None)
     if not inputs:
         raise UnsupportedModelError(
-            f"{label} has no defined inputs: it is a subclassed model, or was never built.",
+            f"There are no defined inputs in {label}: it is a subclassed model, or was never "
+            "built.",
             hint="Build it from keras.Input, or give a tf.function with an input signature.",
         )
     names = [tensor.name for tensor in inputs]

@@ -15,8 +15,8 @@ from edgekit.errors import EdgeKitError, InvalidModelError, UnsupportedModelErro
 from edgekit.graph import Graph
 from edgekit.model.interpreters import (
     Engine,
-    describe_engine,
     arena_bound_bytes,
+    describe_engine,
     require_engine,
 )
 from edgekit.model.jobs import Outcome, job_folder, run_job

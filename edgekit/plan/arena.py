@@ -62,31 +62,55 @@ def plan_arena(
     )
 
 
+_Placed = tuple[int, int, int, int, int]
+"""Offset, turn, end, first step, last step: sorted by offset, then by who came first."""
+
+_PERIODS = 64
+"""Parts that the steps are divided into, to find what is alive at the same time."""
+
+_FEW = 4
+"""Periods from which what was placed is brought together; for more, all is looked at."""
+
+
 @functools.lru_cache(maxsize=8)
 def _offsets(
     blocks: tuple[tuple[int, int, int], ...], fixed: tuple[int | None, ...]
 ) -> tuple[int, ...]:
     """Return the offset of each block of (size, first step, last step).
 
-    Plain integers, and kept for the next target with the same buffers: with thousands
-    of operators this loop is most of the time that a plan takes.
+    Plain integers, kept by period, and the answer kept for the next target with the
+    same buffers: with thousands of operators this loop is most of a plan's time.
     """
     offsets = [0] * len(blocks)
-    placed: list[tuple[int, int, int, int, int]] = []  # offset, turn, end, first, last
+    start = min((first for _, first, _ in blocks), default=0)
+    steps = max((last for _, _, last in blocks), default=0) - start + 1
+    width = -(-steps // _PERIODS)
+    everything: list[_Placed] = []
+    periods: list[list[_Placed]] = [[] for _ in range(_PERIODS)]
     given = [index for index in range(len(blocks)) if fixed[index] is not None]
     free = [index for index in range(len(blocks)) if fixed[index] is None]
     free.sort(key=lambda index: (-blocks[index][0], -index))
     for turn, index in enumerate((*given, *free)):
         size, first, last = blocks[index]
+        lived = periods[(first - start) // width : (last - start) // width + 1]
+        nearby: Sequence[_Placed] = everything
+        if turn < len(given):
+            nearby = ()
+        elif len(lived) == 1:
+            nearby = lived[0]
+        elif len(lived) < _FEW:
+            nearby = sorted(set().union(*lived))
         offset = fixed[index] or 0
-        for start, _, end, other_first, other_last in placed if turn >= len(given) else ():
+        for other_start, _, end, other_first, other_last in nearby:
             if other_first <= last and other_last >= first:
-                if start - offset >= size:
+                if other_start - offset >= size:
                     break
                 if end > offset:
                     offset = end
         offsets[index] = offset
-        bisect.insort(placed, (offset, turn, offset + size, first, last))
+        placed = (offset, turn, offset + size, first, last)
+        for period in (*lived, everything):
+            bisect.insort(period, placed)
     return tuple(offsets)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from edgekit.findings import OperatorSupport
 from edgekit.graph import Graph
+from edgekit.plan.consistency import consistency_problems
 from edgekit.plan.flash import tflm_flash
 from edgekit.plan.op_support import target_support, tflm_problems
 from edgekit.plan.tflm_kernels import TflmBuild
@@ -49,10 +50,25 @@ def tflm_plan(graph: Graph, target: Target, *, model: str) -> Plan:
     """Return what a model costs on a target with the ``tflm`` engine.
 
     The arena is the smallest that TFLM can allocate in (16-byte steps), and a reserve
-    for what compilers and TFLM's versions make of its structures.
+    for what compilers and TFLM's versions make of its structures. Of a model whose
+    operators do not fit their tensors only the problems are said, and no arena.
     """
     support = target_support(graph, target)
     build = tflm_build(target)
+    unfit = consistency_problems(graph)
+    if unfit:  # what its kernels would allocate means nothing
+        return make_plan(
+            graph,
+            target,
+            model=model,
+            engine="tflm",
+            flash=tflm_flash(graph, target, build),
+            sram=protocol_sram(graph, target),
+            arena=ArenaPlan(size_bytes=0, buffers=()),
+            arena_bytes=0,
+            problems=(*tflm_problems(graph, target, support), *unfit),
+            operators=support,
+        )
     arena = _arena(graph, build)
     operators = sum(len(subgraph.operators) for subgraph in graph.subgraphs)
     margin_bytes = align_up(_ARENA_MARGIN_BYTES + _ARENA_MARGIN_BYTES_EACH * operators, 16)

@@ -35,6 +35,9 @@ _MAX_STEPS = 100_000
 """Steps after which a model is taken for corrupt: subgraphs that call one another
 can multiply without end in a few bytes of file."""
 
+_MAX_DEPTH = 64
+"""Subgraphs within subgraphs: TFLM calls itself for each, on a small stack."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BufferRequest:
@@ -155,6 +158,11 @@ class _Marker:
         """Mark one subgraph from the present step on; ``_step`` ends at its last."""
         subgraph: Subgraph = self._graph.subgraphs[number]
         self._active.append(number)
+        if len(self._active) > _MAX_DEPTH:
+            raise InvalidModelError(
+                f"The model's subgraphs call one another more than {_MAX_DEPTH} deep.",
+                hint="The file is damaged: convert the model again.",
+            )
         for index in subgraph.inputs:
             self._use(number, index)
         for operator in subgraph.operators:

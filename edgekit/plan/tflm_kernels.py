@@ -69,7 +69,10 @@ def init_bytes(node: Node) -> int:
 
 
 def prepare(node: Node) -> Prepared:
-    """Return what the kernel's Prepare allocates."""
+    """Return what the kernel's Prepare allocates.
+
+    The operator must fit its tensors (``consistency.py``).
+    """
     rule = _PREPARE.get(node.kernel)
     return rule(node) if rule is not None else Prepared()
 

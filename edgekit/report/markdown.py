@@ -234,7 +234,7 @@ def latency_rows(latency: LatencySummary) -> list[tuple[str, str]]:
     def show(value: float | None) -> str:
         if value is None:
             return "too few samples"
-        return f"{value:,.0f}" if latency.unit == "instructions" else f"{value:.1f}"
+        return f"{value:,.0f}" if latency.unit == "instructions" else f"{value:,.4g}"
 
     return [
         ("median", show(latency.median)),

@@ -208,7 +208,7 @@ def test_an_lstm_that_kills_the_converter(models):
         ("batch", UnsupportedModelError, "'x' of the function has the fixed batch 8.", "batch 1"),
         ("float64", UnsupportedModelError, "Input 'wide' of the function is float64.", "float32"),
         ("infinite", ConversionError, "computes NaN or infinity on sample 0", "model.predict(x)"),
-        ("subclassed", UnsupportedModelError, "has no defined inputs", "keras.Input"),
+        ("subclassed", UnsupportedModelError, "no defined inputs", "keras.Input"),
     ],
 )
 def test_what_is_refused_once_tensorflow_has_looked_at_it(models, name, kind, message, hint):

@@ -166,6 +166,14 @@ def test_a_program_that_is_not_installed_is_named_with_its_package(edgekit, proj
     assert "Hint:" in done.stderr
 
 
+def test_firmware_of_before_the_last_generation_is_not_measured(edgekit, project, tiny):
+    edgekit("build", project)
+    edgekit("generate", tiny, "--target", BOARD, "-o", project, "--force")
+    done = edgekit("measure", project, expect=2)
+    assert "older than the project" in done.stderr
+    assert f"edgekit build {project}" in done.stderr
+
+
 def test_a_folder_that_is_no_project_is_refused(edgekit, tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").write_text("precious", encoding="utf-8")

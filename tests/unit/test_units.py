@@ -46,7 +46,8 @@ def test_counts_are_shown_in_decimal_units(count: float, expected: str):
 
 
 @pytest.mark.parametrize(
-    ("duration_us", "expected"), [(812.4, "812 µs"), (24_600, "24.60 ms"), (3_100_000, "3.10 s")]
+    ("duration_us", "expected"),
+    [(812.4, "812 µs"), (0.0432, "0.0432 µs"), (24_600, "24.60 ms"), (3_100_000, "3.10 s")],
 )
 def test_durations_are_shown_in_the_unit_that_suits(duration_us: float, expected: str):
     assert format_us(duration_us) == expected

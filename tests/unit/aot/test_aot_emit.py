@@ -82,7 +82,7 @@ def test_the_lowest_int32_is_written_without_overflow() -> None:
     tensors = [
         make_tensor((1, 1), zero_point=0),
         make_tensor((1, 1), scale=0.5, data=[1]),
-        make_tensor((1,), DType.INT32, data=[-(2**31)]),
+        make_tensor((1,), DType.INT32, scale=0.25, data=[-(2**31)]),
         make_tensor((1, 1)),
     ]
     graph = make_graph(tensors, [make_operator("FULLY_CONNECTED", (0, 1, 2), (3,))])

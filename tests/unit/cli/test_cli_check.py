@@ -74,6 +74,13 @@ def test_an_engine_that_the_target_lacks_is_bad_input(capsys, tiny):
     assert "aot" in document["hint"]
 
 
+def test_an_engine_that_no_target_has_is_bad_input(capsys, tiny):
+    code, document = check(capsys, tiny, "--engine", "toml")
+    assert code == 2
+    assert "No target has an engine 'toml'" in document["message"]
+    assert "tflm" in document["hint"]
+
+
 @pytest.mark.parametrize("content", [b"", b"\x00" * 64, b"TFL3" * 8, bytes(range(256))])
 def test_a_file_that_is_no_model_is_bad_input(capsys, tmp_path, content):
     path = tmp_path / "bad.tflite"

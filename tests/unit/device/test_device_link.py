@@ -145,6 +145,16 @@ def test_only_the_last_lines_are_remembered_and_long_ones_are_cut():
     assert max(map(len, lines)) < 180
 
 
+def test_noise_can_not_command_the_terminal_that_shows_it():
+    link = Link(Scripted(b"\x1b[2J\x9b31mred\x00\x07\n", b"\x1bc\x0bhalf"))
+    assert link.read_line(1).startswith("\x1b")
+    with pytest.raises(DeviceTimeoutError):
+        link.read_line(0.05)
+    noise, cut = link.tail().splitlines()
+    assert noise == "  < \ufffd[2J\ufffd31mred\ufffd\ufffd"
+    assert cut == "  < \ufffdc\ufffdhalf (cut off)"
+
+
 # A program's pipes
 
 

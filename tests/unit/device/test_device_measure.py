@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from edgekit.device.conversation import Patience
 from edgekit.device.measure import P99_SAMPLES, measure, percentile_99, summarise
 from edgekit.device.session import Session
-from edgekit.errors import DeviceError
+from edgekit.errors import DeviceError, InputError
 from edgekit.results import Basis
 
 PATIENT = Patience(boot_seconds=30.0, reply_seconds=30.0)
@@ -145,6 +145,18 @@ def test_a_window_too_short_for_the_clock_is_warned_of(caplog):
     with caplog.at_level(logging.WARNING):
         measured(FakeFirmware(us_per_inference=100), inferences=5, windows=1)
     assert "a window of 500 ticks is short: the clock's resolution is 0.2 % of it" in caplog.text
+
+
+def test_one_tick_is_the_whole_of_a_window(caplog):
+    with caplog.at_level(logging.WARNING):
+        measured(FakeFirmware(us_per_inference=1), inferences=1, windows=1)
+    assert "a window of 1 ticks is short: the clock's resolution is 100 % of it" in caplog.text
+
+
+def test_a_window_that_the_clock_can_not_see_is_no_measurement():
+    with pytest.raises(InputError, match="not tick once in 3 inferences") as caught:
+        measured(FakeFirmware(us_per_inference=0), inferences=3, windows=1)
+    assert "more inferences" in caught.value.hint
 
 
 def test_no_windows_are_the_callers_bug():

@@ -216,7 +216,7 @@ def test_a_board_that_never_answers_is_a_timeout_with_what_to_try():
     silent = FakeFirmware(is_silent=True)
     with over_socket(silent, boots=False) as link, pytest.raises(DeviceError) as caught:
         ready(link, QUICK)
-    message = "the fake board does not answer: nothing came, not even at boot"
+    message = "The fake board does not answer: nothing came, not even at boot"
     check(caught.value, DeviceTimeoutError, message, "'name' was sent 3 times", hint="Wake it up")
     assert time.monotonic() - began < 15
 
@@ -292,7 +292,7 @@ def test_silence_in_mid_run_is_a_timeout_naming_the_command():
     check(
         caught.value,
         DeviceTimeoutError,
-        "the fake board did not finish 'infer 1 0' within 0.4 s.",
+        "The fake board did not finish 'infer 1 0' within 0.4 s.",
         "  < m-warmup-start-0",
         hint="Wake it up.",
     )
@@ -332,7 +332,7 @@ def test_a_board_that_restarts_in_the_middle_is_named():
         with pytest.raises(DeviceError) as caught:
             session.infer(5, 3)
         check(
-            caught.value, DeviceError, "the fake board restarted during 'infer 5 3'", hint="stack"
+            caught.value, DeviceError, "The fake board restarted during 'infer 5 3'", hint="stack"
         )
         began = time.monotonic()
         assert session.wait_ready() == "EdgeKit"

@@ -49,7 +49,7 @@ def test_inputs_or_outputs_of_another_type(place):
     tensors[place] = make_tensor((1, 4), DType.FLOAT32, name="xy"[place])
     error = refused(make_graph(tensors))
     assert error.message == f"'{'xy'[place]}' of the int8 model is FLOAT32, not INT8."
-    assert "--io-type" in error.hint
+    assert error.hint.endswith("with --io.")
 
 
 def test_uint8_where_int8_was_asked_for():
@@ -135,6 +135,16 @@ def test_near_answers_pass(given):
 def test_far_answers_are_warned_of(given, shown):
     (warning,) = judge_agreement(agreement(*given), Variant.INT8)
     assert shown in warning
+
+
+def test_other_answers_of_near_outputs_are_near_ties():
+    (warning,) = judge_agreement(agreement(0.64, 0.004), Variant.INT8)
+    assert "64.0 % of the answers the same, relative error 0.4 %" in warning
+    assert "nearly tied" in warning
+    assert "Calibrate" not in warning
+    (warning,) = judge_agreement(agreement(0.64, 0.06), Variant.INT8)
+    assert "nearly tied" not in warning
+    assert "Calibrate on more typical samples" in warning
 
 
 def test_a_float_model_must_agree():

@@ -41,7 +41,7 @@ FOREIGN = [
     (saved(np.savez, np.zeros(3)), "a NumPy archive (.npz)", "not its data"),
     (saved(np.save, np.zeros(3)), "a NumPy array (.npy)", "not its data"),
     (archive("model.tflite"), "a ZIP archive", "Unpack"),
-    (gzip.compress(b"model"), "a gzip archive", "Unpack"),
+    (gzip.compress(b"model", mtime=0), "a gzip archive", "Unpack"),
     (ONNX, "an ONNX file", "onnx2tf"),
     (SAVED_MODEL, "a TensorFlow SavedModel's saved_model.pb", "the folder"),
     (b"<!DOCTYPE html>\n<html>" + bytes(30), "a web page (HTML)", "raw file"),
