@@ -9,10 +9,11 @@ from typing import Any
 import click
 
 from edgekit.cli.output import Output, output_options
-from edgekit.errors import OutputError
+from edgekit.errors import OutputError, UnsupportedModelError
 from edgekit.graph import Graph
 from edgekit.libraries import load_library
 from edgekit.model.reader import read_model
+from edgekit.plan.consistency import consistency_problems
 from edgekit.plan.tflm_cores import CPUS, KERNELS, build_for
 from edgekit.plan.tflm_overhead import TflmArena, tflm_arena
 
@@ -69,6 +70,8 @@ def command(
     library = load_library(library_name)
     build = build_for(library, kernels=kernels, cpu=cpu)
     graph, _ = read_model(model)
+    if unfit := consistency_problems(graph):  # what its kernels would allocate means nothing
+        raise UnsupportedModelError(unfit[0].message, hint=unfit[0].hint)
     arena = tflm_arena(graph, build)
     unknown = sorted(_operators(graph) - library.operators.keys() - KNOWN_CUSTOM_OPERATORS)
     if picture is not None:

@@ -126,3 +126,16 @@ def test_a_witness_that_disagrees_is_told(capsys: pytest.CaptureFixture[str]) ->
     shown = capsys.readouterr()
     assert "m: TFLM's recording interpreter disagrees" in shown.err
     assert "132" in shown.out
+
+
+def test_a_model_whose_operators_do_not_fit_its_tensors_is_refused(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    model = small_model()
+    model.model.subgraphs[0].tensors[3].shape = [1, 2, 2, 7]  # of 2 filters
+    path = tmp_path / "senseless.tflite"
+    path.write_bytes(model.bytes())
+    code, document = arena(capsys, path)
+    assert code == 2
+    assert document["kind"] == "error"
+    assert "CONV_2D" in document["message"]
