@@ -94,6 +94,14 @@ _FLOATS = frozenset(
 )
 
 
+def layer_of(tensor_name: str) -> str:
+    """Return the layer that a tensor's name tells.
+
+    The converter joins the names of fused layers by semicolons; the first is enough.
+    """
+    return tensor_name.partition(";")[0]
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Quantization:
     """Affine quantisation: real = scale · (stored − zero point).

@@ -14,7 +14,7 @@ from edgekit.aot.lowering import FloatRefusalError, Lowering, Node, RefusalError
 from edgekit.aot.rules_elementwise import add, dequantize, logistic_table, quantize, relu, relu6
 from edgekit.aot.rules_matrix import conv_2d, depthwise_conv_2d, fully_connected
 from edgekit.aot.rules_shape import average_pool_2d, max_pool_2d, mean, pad, softmax, view
-from edgekit.graph import DType, Graph, Operator, Subgraph, Tensor
+from edgekit.graph import DType, Graph, Operator, Subgraph, Tensor, layer_of
 from edgekit.plan.op_support import number_problems
 from edgekit.results import Problem
 
@@ -117,7 +117,7 @@ def _lower_operator(operator: Operator, subgraph: Subgraph, lowering: Lowering) 
 def _layer(operator: Operator, subgraph: Subgraph) -> str:
     if not operator.outputs:
         return "no output"
-    return subgraph.tensors[operator.outputs[0]].name.partition(";")[0]  # of fused layers
+    return layer_of(subgraph.tensors[operator.outputs[0]].name)
 
 
 def _operator_name(operator: Operator) -> str:

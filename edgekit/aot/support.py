@@ -5,7 +5,7 @@ from __future__ import annotations
 from edgekit.aot.compiler import Layout, lay_out
 from edgekit.aot.lower import lower
 from edgekit.findings import OperatorStatus, OperatorSupport, WayOut
-from edgekit.graph import Graph
+from edgekit.graph import Graph, layer_of
 from edgekit.plan.number_kinds import number_kind
 
 _REPLACE = WayOut(kind="model", text="replace the layer by others")
@@ -39,9 +39,7 @@ def _aot_support(graph: Graph) -> tuple[OperatorSupport, ...]:
             operator=operator.custom_name or operator.name,
             version=operator.version,
             layer=(
-                subgraph.tensors[operator.outputs[0]].name.partition(";")[0]
-                if operator.outputs
-                else ""
+                layer_of(subgraph.tensors[operator.outputs[0]].name) if operator.outputs else ""
             ),
             kind=number_kind(subgraph, operator),
             status=(OperatorStatus.FAILS if operator.index in refused else OperatorStatus.RUNS),

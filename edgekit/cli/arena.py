@@ -10,7 +10,7 @@ import click
 
 from edgekit.cli.output import Output, output_options
 from edgekit.errors import OutputError, UnsupportedModelError
-from edgekit.graph import Graph
+from edgekit.graph import Graph, layer_of
 from edgekit.libraries import load_library
 from edgekit.model.reader import read_model
 from edgekit.plan.consistency import consistency_problems
@@ -138,7 +138,7 @@ def _draw(path: Path, graph: Graph, arena: TflmArena, *, title: str) -> None:
 def _show(output: Output, arena: TflmArena, title: str) -> None:
     for region, heading in _REGIONS.items():
         rows = [
-            (item["name"], f"{item['size_bytes']:,}", _place(item))
+            (layer_of(item["name"]), f"{item['size_bytes']:,}", _place(item))
             for item in _items(arena)
             if item["region"] == region
         ]

@@ -9,7 +9,7 @@ import click
 
 from edgekit.cli.check_operators import show_findings
 from edgekit.cli.output import Output, output_options
-from edgekit.graph import ABSENT, Graph, Operator, Subgraph, Tensor
+from edgekit.graph import ABSENT, Graph, Operator, Subgraph, Tensor, layer_of
 from edgekit.model.reader import read_model
 from edgekit.plan.audit import audit
 from edgekit.plan.work import operator_macs
@@ -146,9 +146,9 @@ def shape(tensor: Tensor) -> str:
 
 
 def short_name(name: str) -> str:
-    """Return the telling end of a tensor's name: the converter joins many with ``;``."""
-    last = name.split(";")[-1]
-    return last if len(last) <= _NAME_LENGTH else "…" + last[1 - _NAME_LENGTH :]
+    """Return the layer that a tensor's name tells, its beginning cut off if it is long."""
+    layer = layer_of(name)
+    return layer if len(layer) <= _NAME_LENGTH else "…" + layer[1 - _NAME_LENGTH :]
 
 
 def remarkable_options(operator: Operator) -> str:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from edgekit.errors import ConversionError
-from edgekit.graph import ABSENT, DType, Graph, Operator, Subgraph, Tensor
+from edgekit.graph import ABSENT, DType, Graph, Operator, Subgraph, Tensor, layer_of
 from edgekit.model.evaluate import Agreement
 from edgekit.model.variants import VARIANTS, Variant
 
@@ -130,7 +130,7 @@ def _check_scales(graph: Graph, variant: Variant) -> tuple[str, ...]:
                 )
             steps = (1 << tensor.dtype.bits) - 1
             if not tensor.is_constant and tensor.scale * steps < SMALLEST_RANGE:
-                constant.append(tensor.name.split(";")[0])
+                constant.append(layer_of(tensor.name))
     if not constant:
         return ()
     return (

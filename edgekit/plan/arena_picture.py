@@ -10,14 +10,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
-from edgekit.graph import Graph
+from edgekit.graph import Graph, layer_of
 from edgekit.plan.tflm_overhead import TflmArena
 from edgekit.results import PlannedBuffer
 from edgekit.units import align_up
 
 _PLOT_HEIGHT = 420
 _MOST_WIDTH = 1400
-_LEFT, _TOP, _BOTTOM = 76, 64, 118
+_LEFT, _TOP, _BOTTOM = 76, 64, 142
 _BAR_GAP, _BAR_WIDTH, _RIGHT = 56, 64, 150
 _LETTER_WIDTH = 6.2
 
@@ -165,7 +165,7 @@ def _buffer_box(buffer: PlannedBuffer, graph: Graph, scale: _Scale) -> str:
     label = ""
     if bottom - top >= 12 and right - left >= 34:
         room = int((right - left - 6) / _LETTER_WIDTH)
-        short = buffer.name.split(";")[-1].rsplit("/", 1)[-1]
+        short = "/".join(layer_of(buffer.name).split("/")[-2:])
         full = f"{short} {buffer.size_bytes:,}"
         text = full if len(full) <= room else f"{buffer.size_bytes:,}"
         if len(text) <= room:

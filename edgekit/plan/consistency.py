@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 
-from edgekit.graph import ABSENT, DType, Graph, Operator, Subgraph, Tensor
+from edgekit.graph import ABSENT, DType, Graph, Operator, Subgraph, Tensor, layer_of
 from edgekit.plan import rules_matrix, rules_shape
 from edgekit.plan.site import MissingError, Rule, Site
 from edgekit.results import Problem
@@ -105,7 +105,7 @@ def consistency_problems(graph: Graph) -> tuple[Problem, ...]:
 def _layer(subgraph: Subgraph, operator: Operator) -> str:
     if not operator.outputs:
         return "no output"
-    return subgraph.tensors[operator.outputs[0]].name.partition(";")[0]
+    return layer_of(subgraph.tensors[operator.outputs[0]].name)
 
 
 def _end_problems(graph: Graph) -> Iterator[Problem]:

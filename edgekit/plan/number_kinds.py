@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from edgekit.graph import DType, Graph, Operator, Subgraph, Tensor
+from edgekit.graph import DType, Graph, Operator, Subgraph, Tensor, layer_of
 from edgekit.results import Problem
 
 _INT8_HINT = "Convert the original model with 'edgekit convert --variant int8'."
@@ -51,7 +51,7 @@ def layer_name(subgraph: Subgraph, operator: Operator) -> str:
     """
     if not operator.outputs:
         return f"operator {operator.index}"
-    (name, _, _) = subgraph.tensors[operator.outputs[0]].name.partition(";")
+    name = layer_of(subgraph.tensors[operator.outputs[0]].name)
     return f"operator {operator.index}, {name!r}"
 
 

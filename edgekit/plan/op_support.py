@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from edgekit.findings import OperatorStatus, OperatorSupport, WayOut
-from edgekit.graph import DType, Graph, Operator, Subgraph
+from edgekit.graph import DType, Graph, Operator, Subgraph, layer_of
 from edgekit.libraries import Library, all_libraries, load_library
 from edgekit.plan.number_kinds import (
     WEIGHTED,
@@ -158,7 +158,7 @@ def _problem(item: OperatorSupport, count: int) -> Problem:
 def _layer(subgraph: Subgraph, operator: Operator) -> str:
     if not operator.outputs:
         return ""
-    return subgraph.tensors[operator.outputs[0]].name.partition(";")[0]
+    return layer_of(subgraph.tensors[operator.outputs[0]].name)
 
 
 def _judge(subgraph: Subgraph, operator: Operator, library: Library, kernels: str) -> _Judgement:
