@@ -17,6 +17,10 @@ def first_on_path(*names):
 
 
 is_macos = sys.platform == "darwin"
+is_linux = sys.platform.startswith("linux")
+
+# Without tables for relocation and for unwinding, which boards have not either, the linked
+# size can be held against the planned one.
 
 env.Replace(
     CC=first_on_path("cc", "gcc", "clang"),
@@ -26,9 +30,15 @@ env.Replace(
 )
 
 env.Append(
-    CCFLAGS=["-O2", "-ffunction-sections", "-fdata-sections"],
+    CCFLAGS=[
+        "-O2",
+        "-ffunction-sections",
+        "-fdata-sections",
+        *(["-fno-pie", "-fno-asynchronous-unwind-tables"] if is_linux else []),
+    ],
     CXXFLAGS=["-fno-exceptions", "-fno-rtti"],
     LINKFLAGS=[
+        *(["-no-pie"] if is_linux else []),
         "-Wl,-dead_strip" if is_macos else "-Wl,--gc-sections",
         ("-Wl,-map," if is_macos else "-Wl,-Map,") + env.subst("$BUILD_DIR/${PROGNAME}.map"),
     ],
