@@ -6,9 +6,8 @@ from pathlib import Path
 
 from edgekit.cli.check_view import show_verdicts
 from edgekit.cli.output import Output
-from edgekit.report.markdown import latency_rows, latency_text, size_rows
+from edgekit.report.markdown import latency_rows, latency_text, size_rows, variant_rows
 from edgekit.results import LatencySummary, Run, SizeComparison, Verification
-from edgekit.units import KIB
 
 
 def show_run(output: Output, run: Run, folder: Path) -> None:
@@ -32,20 +31,10 @@ def show_run(output: Output, run: Run, folder: Path) -> None:
 
 def show_variants(output: Output, run: Run) -> None:
     """Print the converted variants with size, accuracy and reduction."""
-    largest = max(variant.size_bytes for variant in run.variants)
     output.table(
         "Variants (accuracy measured on this computer, on held-out samples)",
         ("variant", "KiB", "reduction", "accuracy", "samples"),
-        [
-            (
-                variant.variant,
-                f"{variant.size_bytes / KIB:.1f}",
-                f"{100 * (1 - variant.size_bytes / largest):.0f} %",
-                "" if variant.accuracy is None else f"{variant.accuracy:.4f}",
-                str(variant.samples or ""),
-            )
-            for variant in run.variants
-        ],
+        variant_rows(run.variants),
         numeric="lrrrr",
     )
 

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from edgekit.errors import ConversionError
-from edgekit.graph import ABSENT, DType, Graph, Operator, Subgraph, Tensor, layer_of
+from edgekit.graph import ABSENT, SMALLEST_RANGE, DType, Graph, Operator, Subgraph, Tensor, layer_of
 from edgekit.model.evaluate import Agreement
 from edgekit.model.variants import VARIANTS, Variant
 
@@ -20,10 +20,6 @@ LARGEST_RELATIVE_ERROR = 0.3
 NEAR_RELATIVE_ERROR = 0.05
 """Up to here other answers are the original's near ties and not quantisation's doing: 26 dB,
 which good int8 models reach."""
-
-SMALLEST_RANGE = 1e-5
-"""A tensor that is constant on the calibration data gets a range of 2e-6 from the converter
-(measured with TensorFlow 2.21); whatever it computes later is clipped to that."""
 
 LARGEST_FLOAT_ERROR = 0.01
 """A float32 model repeats the original to rounding; above, the conversion is wrong."""

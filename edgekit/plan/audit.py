@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from edgekit.findings import Finding, Severity
-from edgekit.graph import ABSENT, DType, Graph, Operator, Subgraph, Tensor
+from edgekit.graph import ABSENT, SMALLEST_RANGE, DType, Graph, Operator, Subgraph, Tensor
 from edgekit.libraries import Library
 from edgekit.plan.number_kinds import (
     WEIGHTED,
@@ -25,10 +25,6 @@ BUFFER_ALIGNMENT_BYTES = 16
 
 WORD_BYTES = 4
 """What a 32-bit processor reads at once; its address must be a multiple of that."""
-
-SMALLEST_RANGE = 1e-5
-"""A tensor that is constant on the calibration data gets a range of 2e-6 from the converter
-(measured with TensorFlow 2.21); whatever it computes later is clipped to that."""
 
 _CASTS = frozenset({"QUANTIZE", "DEQUANTIZE"})
 _SMALL_WEIGHTS = frozenset({DType.INT8, DType.INT4, DType.UINT8, DType.INT2, DType.UINT4})

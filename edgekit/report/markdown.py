@@ -82,25 +82,30 @@ def latency_text(latency: LatencySummary) -> str:
 
 
 def _variants(variants: Sequence[VariantResult]) -> str:
-    largest = max(variant.size_bytes for variant in variants)
+    rows = zip(variant_rows(variants), variants, strict=True)
     return (
         table(
             ("variant", "KiB", "reduction", "accuracy", "samples", "file"),
-            [
-                (
-                    variant.variant,
-                    f"{variant.size_bytes / KIB:.1f}",
-                    f"{100 * (1 - variant.size_bytes / largest):.0f} %",
-                    "" if variant.accuracy is None else f"{variant.accuracy:.4f}",
-                    str(variant.samples or ""),
-                    f"`{variant.file}`",
-                )
-                for variant in variants
-            ],
+            [(*row, f"`{variant.file}`") for row, variant in rows],
             numeric="lrrrr",
         )
         + "\n\nAccuracy is measured on this computer, on held-out samples."
     )
+
+
+def variant_rows(variants: Sequence[VariantResult]) -> list[tuple[str, str, str, str, str]]:
+    """Return a row a variant: name, KiB, reduction against the largest, accuracy, samples."""
+    largest = max(variant.size_bytes for variant in variants)
+    return [
+        (
+            variant.variant,
+            f"{variant.size_bytes / KIB:.1f}",
+            f"{100 * (1 - variant.size_bytes / largest):.0f} %",
+            "" if variant.accuracy is None else f"{variant.accuracy:.4f}",
+            str(variant.samples or ""),
+        )
+        for variant in variants
+    ]
 
 
 def _plan(plan: Plan) -> str:
